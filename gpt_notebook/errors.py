@@ -1,0 +1,235 @@
+"""Every error that gpt_notebook raises, as one tree.
+
+    GptNotebookError
+    ├── InvalidRequest                what was asked for makes no sense; the message names the value
+    │   ├── ContextLengthExceeded     the prompt doesn't fit the model
+    │   └── PayloadTooLarge           the request is larger than the model kernel reads
+    ├── AuthenticationFailed          a missing or a wrong token
+    ├── RequestForbidden              a request from a web page, or for another host
+    ├── ModelError
+    │   ├── ModelNotFound             no model of this name
+    │   ├── ModelUnreachable          the hub could not be asked
+    │   ├── ModelDamaged              a weight file that is incomplete or corrupt
+    │   ├── ModelUnsafe               weights or code that would run someone else's program
+    │   ├── ModelUnsupported          a model that cannot do what was asked
+    │   └── ModelInUse                a model that cannot be unloaded now
+    ├── OutOfMemory                   no room for the weights or for the request
+    ├── TooManyRequests               the queue is full
+    └── ModelKernelError
+        ├── ModelKernelNotRunning     nothing answers, and nothing may be started
+        ├── ModelKernelStartFailed    it was started and did not come up
+        ├── ModelKernelMismatch       the one that runs is of another version and busy
+        ├── ModelKernelBusy           it was asked to stop while others use it
+        ├── ModelKernelStopping       it is on its way out
+        ├── RuntimeDirectoryError     no safe place for socket, lock and token
+        └── ConnectionLost            it went away in mid-sentence
+
+    KeyboardInterrupt
+    └── GenerationInterrupted         the user interrupted; carries what had been generated
+
+Each class has a stable `code`, which travels in OpenAI's error object and is what programs compare; the message is one
+line for people: it names the bad value and the next action. Knows nothing of HTTP beyond a status number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class GptNotebookError(Exception):
+    """Something that gpt_notebook can say in one line."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "server_error"
+    """OpenAI's `type` of the error."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        """Keep the one-line message, and the name of the field it is about, if it is about one."""
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.partial: tuple[Any, ...] = ()
+        """The completions as far as they had come when a generation failed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return OpenAI's error object, without its `{"error": …}` wrapper."""
+        return {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback; IPython calls this. `%gpt error` shows the rest."""
+        return [f"{type(self).__name__}: {self.message}"]
+
+
+class InvalidRequest(GptNotebookError):
+    """What was asked for makes no sense."""
+
+    code = "invalid_request"
+    status = 400
+    kind = "invalid_request_error"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt does not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The request is larger than the model kernel reads."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class AuthenticationFailed(GptNotebookError):
+    """The token is missing or wrong."""
+
+    code = "invalid_api_key"
+    status = 401
+    kind = "authentication_error"
+
+
+class RequestForbidden(GptNotebookError):
+    """The request came from a web page or was meant for another host."""
+
+    code = "forbidden"
+    status = 403
+    kind = "permission_error"
+
+
+class ModelError(GptNotebookError):
+    """Something about a model."""
+
+    code = "model_error"
+    status = 400
+    kind = "invalid_request_error"
+
+
+class ModelNotFound(ModelError):
+    """There is no model of this name."""
+
+    code = "model_not_found"
+    status = 404
+
+
+class ModelUnreachable(ModelError):
+    """The hub could not be asked for the model."""
+
+    code = "model_unreachable"
+    status = 404
+
+
+class ModelDamaged(ModelError):
+    """A weight file is incomplete or corrupt; the message names it."""
+
+    code = "model_damaged"
+
+
+class ModelUnsafe(ModelError):
+    """Loading the model would run someone else's program: pickled weights, or code in its repository."""
+
+    code = "model_unsafe"
+
+
+class ModelUnsupported(ModelError):
+    """The model cannot do what was asked."""
+
+    code = "model_unsupported"
+
+
+class ModelInUse(ModelError):
+    """The model has running requests."""
+
+    code = "model_in_use"
+    status = 409
+
+
+class OutOfMemory(GptNotebookError):
+    """There is no room for the weights or for the request."""
+
+    code = "out_of_memory"
+    status = 507
+
+
+class TooManyRequests(GptNotebookError):
+    """The queue of the model kernel is full."""
+
+    code = "rate_limit_exceeded"
+    status = 429
+    kind = "rate_limit_error"
+
+
+class ModelKernelError(GptNotebookError):
+    """Something about the model kernel itself."""
+
+    code = "model_kernel_error"
+    status = 503
+
+
+class ModelKernelNotRunning(ModelKernelError):
+    """No model kernel answers, and none may be started here."""
+
+    code = "model_kernel_not_running"
+
+
+class ModelKernelStartFailed(ModelKernelError):
+    """A model kernel was started and did not come up."""
+
+    code = "model_kernel_start_failed"
+
+
+class ModelKernelMismatch(ModelKernelError):
+    """The model kernel that runs belongs to another version and has work to do."""
+
+    code = "model_kernel_mismatch"
+
+
+class ModelKernelBusy(ModelKernelError):
+    """The model kernel was asked to stop while others use it."""
+
+    code = "model_kernel_busy"
+    status = 409
+
+
+class ModelKernelStopping(ModelKernelError):
+    """The model kernel is on its way out and takes no more work."""
+
+    code = "model_kernel_stopping"
+
+
+class RuntimeDirectoryError(ModelKernelError):
+    """There is no safe place for the socket, the lock and the token."""
+
+    code = "runtime_directory"
+
+
+class ConnectionLost(ModelKernelError):
+    """The model kernel went away before its answer was complete."""
+
+    code = "connection_lost"
+
+
+class GenerationInterrupted(KeyboardInterrupt):
+    """The user interrupted a generation; a `KeyboardInterrupt`, so that Run All stops and nobody catches it by accident."""
+
+    def __init__(self, partial: tuple[Any, ...] = ()) -> None:
+        """Keep the completions as far as they had come."""
+        super().__init__("interrupted")
+        self.partial = partial
+
+    def _render_traceback_(self) -> list[str]:
+        return ["Interrupted: the text above is incomplete."]
+
+
+def _tree(base: type[GptNotebookError]) -> dict[str, type[GptNotebookError]]:
+    return {base.code: base} | {code: cls for sub in base.__subclasses__() for code, cls in _tree(sub).items()}
+
+
+BY_CODE = _tree(GptNotebookError)
+
+
+def from_json(error: dict[str, Any]) -> GptNotebookError:
+    """Return the error that an error object stands for; one with an unknown code is a plain `GptNotebookError`."""
+    cls = BY_CODE.get(str(error.get("code")), GptNotebookError)
+    return cls(str(error.get("message") or "the model kernel gave no reason"), param=error.get("param"))

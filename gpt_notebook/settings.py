@@ -1,0 +1,90 @@
+"""Settings: where things live, limits and defaults, each from an environment variable `GPT_NOTEBOOK_<NAME>`.
+
+A plain dataclass, because the notebook side reads it on the way to its first token and pydantic-settings alone would
+cost more time than everything else on that way. `docs/settings.md` describes each; a test holds it to this list.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from gpt_notebook.errors import InvalidRequest
+
+ENVIRONMENT_PREFIX = "GPT_NOTEBOOK_"
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be set. Durations are in seconds, sizes in bytes."""
+
+    url: str | None = None
+    """The model kernel to use instead of a local one, such as `http://gpu-machine:8642`."""
+    token: str | None = field(default=None, repr=False)
+    """The secret that the model kernel at `url` asks for."""
+    model: str = "storyteller"
+    """The model of cells and calls that name none."""
+    runtime_dir: Path | None = None
+    """Where socket, lock, token and log are; None: below the user's state directory, one per host."""
+    home: Path | None = None
+    """Where what should last is kept: models saved from notebooks; None: the user's data directory."""
+    idle_timeout: float = 3600.0
+    """The model kernel leaves after this long without work; 0: never."""
+    start_timeout: float = 120.0
+    """How long to wait for a model kernel that was started."""
+    device: str | None = None
+    """Where models run, in torch's words (`cpu`, `cuda:0`, `mps`); None: the best there is."""
+    threads: int | None = None
+    """CPU threads of a decode step; None: chosen by the size of the model."""
+    memory_budget: int | None = None
+    """What the weights of all loaded models may take together; None: 60 % of the device's memory."""
+    max_requests: int = 64
+    """How many requests may run or wait; more are refused for now."""
+    max_body: int = 4 * MIB
+    """The largest request body that the model kernel reads."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings; an empty variable counts as unset.
+
+        Raises:
+            InvalidRequest: a value that can't be read; names the variable.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            variable = ENVIRONMENT_PREFIX + each.name.upper()
+            if text := environment.get(variable):
+                values[each.name] = _read(variable, text, str(each.type))
+        return cls(**values)
+
+    def home_directory(self) -> Path:
+        """Return where lasting things are kept; it need not exist yet."""
+        if self.home is not None:
+            return self.home
+        import platformdirs
+
+        return platformdirs.user_data_path("gpt-notebook", appauthor=False)
+
+
+def _read(variable: str, text: str, kind: str) -> object:
+    """Return the text of a variable as a value of the field's type, given as its annotation is written."""
+    if kind.startswith("Path"):
+        return Path(text).expanduser().absolute()
+    if kind.startswith("str"):
+        return text
+    number = int if kind.startswith("int") else float
+    try:
+        value = number(text)
+    except ValueError:
+        message = f"{variable}={text!r} is not a number: unset it or give one"
+        raise InvalidRequest(message) from None
+    if not value >= 0:
+        message = f"{variable} must be at least 0, not {text}"
+        raise InvalidRequest(message)
+    return value
