@@ -1,0 +1,11 @@
+"""The model kernel: the process that holds the weights, and everything that runs in it.
+
+__main__     the process: lock, socket, server
+app          routes for our own clients        openai_routes   the same weights in OpenAI's words
+guard        who may ask, and how much         event_stream    server-sent events
+engine       requests in, events out           scheduler       whose step comes next on a device
+generation   the token loop of one request     sampling        from logits to a token
+scoring      log-likelihood of given texts     text            from tokens to text
+chat         from messages to a prompt
+models       the loaded models, their budget   weights         finding, checking and reading files
+"""

@@ -1,0 +1,257 @@
+"""The process of the model kernel: one lock, one socket, one server, until it is stopped or has been idle for long.
+
+    python -m gpt_notebook.model_kernel
+
+The launcher starts it like this, in a process session of its own, so that interrupting a notebook never reaches it.
+`gpt-notebook serve` runs the same in the foreground, also over TCP for other machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import socket
+import ssl
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpt_notebook.errors import InvalidRequest, ModelKernelBusy
+from gpt_notebook.runtime import RuntimeDirectory
+from gpt_notebook.settings import MIB, Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from gpt_notebook.model_kernel.app import ModelKernel
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+KEEP_ALIVE_SECONDS = 75
+"""Longer than any client keeps an idle connection, so that none is closed while a request is on its way."""
+SWITCH_INTERVAL = 0.001
+"""Seconds; the server's thread must get the interpreter in time while a model computes or loads."""
+
+
+def main() -> None:
+    """Serve the local socket until nobody needs it; leave quietly when another model kernel has the lock."""
+    settings = Settings.from_environment()
+    runtime = RuntimeDirectory.of(settings)
+    runtime.create()
+    _log_to(runtime.log)
+    try:
+        serve(settings)
+    except ModelKernelBusy:
+        return
+    except Exception:
+        logger.exception("the model kernel could not run")
+        raise
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
+    insecure: bool = False,
+    allowed_hosts: tuple[str, ...] = (),
+) -> None:
+    """Serve in this process: the local socket of this user, or with a host or port TCP for whoever has the token.
+
+    Args:
+        settings: as for the notebook side; `token` is the secret to ask for, None one that is made and kept.
+        host: the address to listen on; 127.0.0.1 when only a port is given.
+        port: the port; 8642 when only a host is given, 0 for any free one.
+        certfile: a TLS certificate, PEM.
+        keyfile: its key, PEM.
+        insecure: whether other machines may connect without TLS.
+        allowed_hosts: further names that clients may call this machine by.
+
+    Raises:
+        ModelKernelBusy: another model kernel serves the local socket.
+        InvalidRequest: other machines could listen in, as neither TLS nor `insecure` was asked for.
+        RuntimeDirectoryError: there is no safe place for socket and token.
+    """
+    runtime = RuntimeDirectory.of(settings)
+    runtime.create()
+    if host is None and port is None:
+        with runtime.lock("server", wait=False) as ours:
+            if not ours:
+                message = "a model kernel is running already: see  gpt-notebook status"
+                raise ModelKernelBusy(message)
+            _import_everything_heavy()
+            with _local_listener(runtime) as (listener, address):
+                hosts = None if address.startswith("unix:") else {address.removeprefix("http://")}
+                runtime.write_address(address)
+                _run(settings, listener, address, runtime.token(), hosts)
+        return
+    host, port = host or "127.0.0.1", 8642 if port is None else port
+    if host not in LOOPBACK and not certfile and not insecure:
+        message = (
+            f"--host {host} would send prompts and the token readable over the network: give --certfile and --keyfile, "
+            "tunnel it over ssh, or accept it with --insecure"
+        )
+        raise InvalidRequest(message)
+    tls = None
+    if certfile:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certfile, keyfile)
+    _import_everything_heavy()
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        port = listener.getsockname()[1]
+        address = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        names = {
+            host,
+            *allowed_hosts,
+            socket.gethostname(),
+            *(LOOPBACK if host in (*LOOPBACK, "0.0.0.0", "::") else ()),
+        }  # noqa: S104 - compared, not bound
+        hosts = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
+        if settings.token is None:
+            print(f"token: {runtime.path / 'token'}", file=sys.stderr)  # noqa: T201 - for whoever started it
+        print(f"serving on {address}  (GPT_NOTEBOOK_URL={address})", file=sys.stderr, flush=True)  # noqa: T201
+        _run(settings, listener, address, settings.token or runtime.token(), hosts, tls=tls)
+
+
+def _import_everything_heavy() -> None:
+    """Import what a request needs, before anybody can connect: an import holds the interpreter for hundreds of ms."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    # OpenMP's threads spin while they wait for each other. When something else wants the processor too, a step of a
+    # 124 M model takes four times as long with spinning threads as with sleeping ones.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+    import transformers
+    from transformers.models.auto import modeling_auto, tokenization_auto  # noqa: F401
+    from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
+
+    from gpt_notebook.model_kernel import app, engine  # noqa: F401
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_grad_enabled(mode=False)
+
+
+@contextlib.contextmanager
+def _local_listener(runtime: RuntimeDirectory) -> Iterator[tuple[socket.socket, str]]:
+    """Yield a listening socket that only this user can reach, and its address.
+
+    We bind it ourselves: uvicorn would make a Unix socket that everybody may use. Whoever calls this holds the server
+    lock, so a socket file that is there already is a leftover.
+    """
+    if not runtime.socket_fits:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        return
+    runtime.socket.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(runtime.socket))
+        finally:
+            os.umask(before)
+        listener.listen(128)
+        try:
+            yield listener, f"unix:{runtime.socket}"
+        finally:
+            runtime.socket.unlink(missing_ok=True)
+
+
+def _run(
+    settings: Settings,
+    listener: socket.socket,
+    address: str,
+    token: str,
+    hosts: set[str] | None,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    import uvicorn
+
+    from gpt_notebook.model_kernel.app import ModelKernel, create_app
+    from gpt_notebook.model_kernel.engine import Engine
+
+    def leave() -> None:
+        server.should_exit = True
+
+    kernel = ModelKernel(Engine(settings), settings, address, leave)
+    config = uvicorn.Config(
+        create_app(kernel, token=token, hosts=hosts),
+        http=_own_protocol(),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=3,
+    )
+    config.load()
+    config.ssl = tls
+    server = uvicorn.Server(config)
+    logger.info("serving on %s, pid %d", address, os.getpid())
+    asyncio.run(_serve(server, listener, kernel))
+    logger.info("left")
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, kernel: ModelKernel) -> None:
+    watch = asyncio.create_task(_leave_when_idle(kernel))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        watch.cancel()
+
+
+async def _leave_when_idle(kernel: ModelKernel) -> None:
+    timeout = kernel.settings.idle_timeout
+    while timeout and not kernel.stopping:
+        idle = 0.0 if kernel.engine.busy else time.monotonic() - kernel.engine.last_active
+        if idle >= timeout:
+            logger.info("idle for %.0f s", idle)
+            kernel.stop(force=False)
+            return
+        await asyncio.sleep(max(timeout - idle, 0.05))
+
+
+def _own_protocol() -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP protocol, which also hangs up on other users of this machine."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class OwnUsersOnly(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            peer = transport.get_extra_info("socket")
+            if peer is not None and peer.family == socket.AF_UNIX and _peer_uid(peer) not in (os.getuid(), None):
+                transport.abort()
+                return
+            super().connection_made(transport)
+
+    return OwnUsersOnly
+
+
+def _peer_uid(peer: socket.socket) -> int | None:
+    """Return the user at the other end of a Unix socket, or None where the system doesn't tell (the mode protects it)."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    return int(uid)
+
+
+def _log_to(path: Path) -> None:
+    """Log to a file that is turned over at 1 MiB; what people wrote never goes in."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=MIB, backupCount=2, encoding="utf-8")
+    path.chmod(0o600)
+    logging.basicConfig(
+        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+
+
+if __name__ == "__main__":
+    main()

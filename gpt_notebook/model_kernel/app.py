@@ -1,0 +1,222 @@
+"""The routes of the model kernel for our own clients: a request in, a result or a stream of events out.
+
+Knows HTTP and the protocol, and nothing of torch: the engine may be a fake.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.exceptions import HTTPException
+from fastapi.responses import JSONResponse, Response
+
+from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelKernelBusy, ModelKernelStopping
+from gpt_notebook.identity import __version__, source_hash
+from gpt_notebook.model_kernel import openai_routes
+from gpt_notebook.model_kernel.bodies import parsed
+from gpt_notebook.model_kernel.event_stream import EventStream, sse_data
+from gpt_notebook.model_kernel.guard import Guard, error_response
+from gpt_notebook.model_kernel.interface import EngineInterface
+from gpt_notebook.protocol import (
+    CancelRequest,
+    Event,
+    Failed,
+    GenerateRequest,
+    LoadRequest,
+    NextRequest,
+    ScoreRequest,
+    Status,
+    StopRequest,
+    TokenizeRequest,
+    UnloadRequest,
+    encode,
+    encode_event,
+)
+from gpt_notebook.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+HubToken = Annotated[str | None, Header(alias="X-Hub-Token")]
+
+
+@dataclass(eq=False)
+class ModelKernel:
+    """The one object with the state of the process."""
+
+    engine: EngineInterface
+    settings: Settings
+    address: str
+    leave: Callable[[], None]
+    """Ends the process, once what it is writing is written."""
+    stopping: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def status(self) -> Status:
+        """Return who we are and what we do."""
+        return Status(
+            state="stopping" if self.stopping else "ready",
+            pid=os.getpid(),
+            version=__version__,
+            source_hash=source_hash(),
+            prefix=sys.prefix,
+            address=self.address,
+            uptime=time.monotonic() - self.started,
+            threads=self.engine.threads,
+            idle_timeout=self.settings.idle_timeout,
+            memory=self.engine.memory(),
+            models=tuple(self.engine.loaded()),
+            requests=tuple(self.engine.requests()),
+        )
+
+    def stop(self, *, force: bool) -> None:
+        """Take no more work and leave.
+
+        Raises:
+            ModelKernelBusy: others use it; says how many, and how to stop it all the same.
+        """
+        running = len(self.engine.requests())
+        if running and not force:
+            message = (
+                f"{running} request{'s are' if running > 1 else ' is'} running: wait, or stop it all the same with "
+                "%gpt shutdown --force  (gpt-notebook stop --force)"
+            )
+            raise ModelKernelBusy(message)
+        self.stopping = True
+        self.engine.cancel(None)
+        self.leave()
+
+
+def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None) -> Guard:
+    """Return the guarded app of a model kernel; `token` and `hosts` are what `Guard` asks for."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        kernel.engine.close()
+
+    def refuse_while_stopping(request: Request) -> None:
+        if kernel.stopping and request.method == "POST":
+            message = "the model kernel is stopping: try again in a moment"
+            raise ModelKernelStopping(message)
+
+    app = FastAPI(
+        title="gpt_notebook model kernel",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        dependencies=[Depends(refuse_while_stopping)],
+    )
+    app.add_exception_handler(GptNotebookError, _known)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Exception, _unknown)
+    _add_routes(app, kernel)
+    app.include_router(openai_routes.router(kernel.engine))
+    return Guard(app, token=token, hosts=hosts, max_body=kernel.settings.max_body)
+
+
+def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
+    engine = kernel.engine
+
+    @app.get("/health")
+    async def health() -> Response:
+        status = kernel.status()
+        return JSONResponse(encode(status), 200 if status.state == "ready" else 503)
+
+    @app.post("/v1/generate")
+    async def generate(
+        body: Annotated[GenerateRequest, parsed(GenerateRequest)], hub_token: HubToken = None
+    ) -> Response:
+        return await stream(engine.generate(body, hub_token=hub_token))
+
+    @app.post("/v1/score")
+    async def score(body: Annotated[ScoreRequest, parsed(ScoreRequest)], hub_token: HubToken = None) -> Response:
+        return await stream(engine.score(body, hub_token=hub_token))
+
+    @app.post("/v1/load")
+    async def load(body: Annotated[LoadRequest, parsed(LoadRequest)], hub_token: HubToken = None) -> Response:
+        return await stream(engine.load(body, hub_token=hub_token))
+
+    @app.post("/v1/next")
+    async def next_token(body: Annotated[NextRequest, parsed(NextRequest)], hub_token: HubToken = None) -> Response:
+        tokens = await engine.next(body, hub_token=hub_token)
+        return JSONResponse({"tokens": [encode(token) for token in tokens]})
+
+    @app.post("/v1/tokenize")
+    async def tokenize(
+        body: Annotated[TokenizeRequest, parsed(TokenizeRequest)], hub_token: HubToken = None
+    ) -> Response:
+        tokens = await engine.tokenize(body, hub_token=hub_token)
+        return JSONResponse({"tokens": [encode(token) for token in tokens]})
+
+    @app.post("/v1/unload")
+    async def unload(body: Annotated[UnloadRequest, parsed(UnloadRequest)]) -> Response:
+        engine.unload(body.model)
+        return JSONResponse({})
+
+    @app.post("/v1/cancel")
+    async def cancel(body: Annotated[CancelRequest, parsed(CancelRequest)]) -> Response:
+        return JSONResponse({"cancelled": engine.cancel(body.ids)})
+
+    @app.post("/v1/stop")
+    async def stop(body: Annotated[StopRequest, parsed(StopRequest)]) -> Response:
+        kernel.stop(force=body.force)
+        return JSONResponse({})
+
+
+async def stream(events: AsyncGenerator[Event]) -> Response:
+    """Return the response that sends events as they come.
+
+    A request that fails before its first event is an error response; later on the error is the last event.
+
+    Raises:
+        GptNotebookError: what happened before the first event.
+    """
+    first = await anext(events)
+
+    async def rest() -> AsyncGenerator[bytes]:
+        seq = 1
+        try:
+            async for event in events:
+                yield _chunk(event, seq)
+                seq += 1
+        except GptNotebookError as error:
+            yield _chunk(Failed(error=error.to_json()), seq)
+        except Exception as error:
+            logger.exception("a stream failed")
+            yield _chunk(Failed(error=_unexpected(error).to_json()), seq)
+        finally:
+            await events.aclose()
+
+    return EventStream(_chunk(first, 0), rest())
+
+
+def _chunk(event: Event, seq: int) -> bytes:
+    return sse_data(encode_event(event, seq))
+
+
+async def _known(_: Request, error: Exception) -> Response:
+    assert isinstance(error, GptNotebookError)  # noqa: S101 - it was registered for these
+    return error_response(error)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it was registered for these
+    reply = InvalidRequest(f"there is no {request.method} {request.url.path} here").to_json()
+    return JSONResponse({"error": reply}, error.status_code)
+
+
+async def _unknown(_: Request, error: Exception) -> Response:
+    return error_response(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> GptNotebookError:
+    return GptNotebookError(f"the model kernel failed ({type(error).__name__}): see  gpt-notebook logs")

@@ -1,0 +1,87 @@
+"""Server-sent events: one event a line, and the end of the request when nobody reads any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+Result = TypeVar("Result")
+
+SLOW_READER_SECONDS = 30.0
+"""A client that takes nothing for this long is gone."""
+
+
+class EventStream(StreamingResponse):
+    """A response whose generator is closed as soon as its client has left."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
+        """Take the first chunk, which was waited for before the status was decided, and the generator of the others."""
+        self._rest = rest
+        super().__init__(_chain(first, rest), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - the interface of ASGI
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Send the stream, until its end or until the client has left."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SLOW_READER_SECONDS):
+                await send(message)
+
+        sending = asyncio.create_task(self.stream_response(send_in_time))
+        leaving = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            # A reader that was too slow is treated like one that has left: there is nobody to tell.
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await sending
+            await self._rest.aclose()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def while_connected(request: Request, answer: Coroutine[Any, Any, Result]) -> Result:
+    """Return an answer that is not streamed, or give it up as soon as its client has left.
+
+    Raises:
+        ClientDisconnect: nobody waits for the answer any more.
+    """
+    answering = asyncio.ensure_future(answer)
+    leaving = asyncio.create_task(_disconnected(request.receive))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        raise ClientDisconnect
+    finally:
+        leaving.cancel()
+        if answering.cancel():
+            with contextlib.suppress(asyncio.CancelledError):
+                await answering
+
+
+def sse_data(data: Any) -> bytes:
+    """Return one server-sent event that carries JSON."""
+    return f"data: {json.dumps(data)}\n\n".encode()
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

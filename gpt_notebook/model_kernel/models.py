@@ -1,0 +1,230 @@
+"""The loaded models: found by name, loaded once, kept within a budget, the least recently used leaving first.
+
+All of its state belongs to the event loop's thread; the slow parts of loading run in one thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import psutil
+import torch
+
+from gpt_notebook.errors import ModelInUse, ModelNotFound, OutOfMemory
+from gpt_notebook.model_kernel import loading, weights
+from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.protocol import DEFAULT_MODEL, Memory, ModelInfo, Progress
+from gpt_notebook.settings import MIB, Settings
+
+if TYPE_CHECKING:
+    from gpt_notebook.model_kernel.weights import Source
+
+Result = TypeVar("Result")
+Key = tuple[str, str | None]
+"""A model string and the dtype that was asked for."""
+
+BUDGET_SHARE = 0.6
+REPORTS_EVERY = 0.1
+"""Seconds between two reports of a load's progress."""
+
+
+@dataclass(eq=False)
+class _Load:
+    """One load in progress, which any number of requests may wait for."""
+
+    progress: Progress
+    task: asyncio.Task[LoadedModel] | None = None
+
+
+def best_device(settings: Settings) -> torch.device:
+    """Return the device that models run on."""
+    if settings.device is not None:
+        return torch.device(settings.device)
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Models:
+    """The models of one device."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Begin with none."""
+        self.device = best_device(settings)
+        self.budget = settings.memory_budget or self._default_budget()
+        self._saved = settings.home_directory() / "models"
+        self._loaded: dict[Key, LoadedModel] = {}
+        self._loads: dict[Key, _Load] = {}
+        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
+
+    def _default_budget(self) -> int:
+        if self.device.type == "cuda":
+            return int(torch.cuda.mem_get_info(self.device)[1] * BUDGET_SHARE)
+        return int(psutil.virtual_memory().total * BUDGET_SHARE)
+
+    async def ready(
+        self, name: str, *, dtype: str | None = None, hub_token: str | None = None
+    ) -> AsyncIterator[Progress | LoadedModel]:
+        """Yield the progress of loading a model, if it has to be loaded, and last the model.
+
+        A local directory that was saved again is a new model: running streams keep the old one until they end.
+
+        Raises:
+            ModelError: it can't be loaded; says why.
+            OutOfMemory: the budget has no room for it.
+        """
+        # Unless a dtype is asked for, the model as it is loaded will do, so that a `load` with a dtype holds.
+        key = (name, dtype) if dtype is not None else next((k for k in self._loaded if k[0] == name), (name, None))
+        if (loaded := self._loaded.get(key)) is not None and self._is_current(loaded):
+            loaded.last_used = time.monotonic()
+            yield loaded
+            return
+        load = self._loads.get(key) or self._start(key, hub_token)
+        assert load.task is not None  # noqa: S101 - _start has just made it
+        shown = None
+        while not load.task.done():
+            if load.progress is not shown:
+                shown = load.progress
+                yield shown
+            await asyncio.wait({load.task}, timeout=REPORTS_EVERY)
+        yield load.task.result()
+
+    def _is_current(self, loaded: LoadedModel) -> bool:
+        if loaded.source.commit is not None:
+            return True
+        try:
+            return loaded.fingerprint.startswith(loaded.source.fingerprint())
+        except OSError:
+            return False
+
+    def _start(self, key: Key, hub_token: str | None) -> _Load:
+        load = _Load(Progress(stage="reading", model=key[0]))
+        load.task = asyncio.create_task(self._load(key, load, hub_token))
+        self._loads[key] = load
+
+        def finished(task: asyncio.Task[LoadedModel]) -> None:
+            del self._loads[key]
+            if not task.cancelled():
+                task.exception()  # Seen, even when everybody who waited has left.
+
+        load.task.add_done_callback(finished)
+        return load
+
+    async def _load(self, key: Key, load: _Load, hub_token: str | None) -> LoadedModel:
+        name, asked = key
+
+        def report(stage: Literal["downloading", "reading"]) -> Callable[[int, int], None]:
+            def reported(done: int, total: int) -> None:
+                load.progress = Progress(stage=stage, model=name, done=done, total=total)
+
+            return reported
+
+        source = weights.local(name, self._saved)
+        if source is None:
+            weights.split(name)
+            source = await self._in_loader(lambda: weights.download(name, hub_token, report("downloading")))
+        found: Source = source
+        config = await self._in_loader(lambda: weights.check(found))
+        dtype = loading.dtype_for(config, asked, self.device)
+        self._make_room(key, loading.memory_needed(source, config, dtype))
+        await self._in_loader(lambda: weights.read_ahead(found, report("reading")))
+        loaded = await self._in_loader(lambda: loading.load(found, dtype, self.device))
+        for other in [k for k in self._loaded if k[0] == name]:
+            del self._loaded[other]
+        self._loaded[key] = loaded
+        return loaded
+
+    def _in_loader(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
+        return asyncio.get_running_loop().run_in_executor(self._loader, work)
+
+    def _make_room(self, key: Key, needed: int) -> None:
+        """Let idle models go, least recently used first, until `needed` bytes fit.
+
+        Raises:
+            OutOfMemory: those in use leave too little room; nothing was evicted.
+        """
+        others = {k: model for k, model in self._loaded.items() if k[0] != key[0]}
+        excess = sum(model.bytes for model in others.values()) + needed - self.budget
+        leaving = []
+        for k, model in sorted(others.items(), key=lambda item: item[1].last_used):
+            if excess <= 0:
+                break
+            if not model.in_use:
+                leaving.append(k)
+                excess -= model.bytes
+        if excess > 0:
+            message = (
+                f"{key[0]} needs {needed / MIB:,.0f} MiB, and the budget of {self.budget / MIB:,.0f} MiB has no room for it: "
+                "unload a model (%gpt unload), choose a smaller one, or raise GPT_NOTEBOOK_MEMORY_BUDGET"
+            )
+            raise OutOfMemory(message)
+        for k in leaving:
+            del self._loaded[k]
+        if leaving:
+            self._give_back()
+
+    def unload(self, name: str) -> None:
+        """Give a model's memory back.
+
+        Raises:
+            ModelNotFound: it isn't loaded; names those that are.
+            ModelInUse: requests are using it.
+        """
+        keys = [k for k in self._loaded if k[0] == name]
+        if not keys:
+            loaded = ", ".join(sorted({k[0] for k in self._loaded})) or "none"
+            message = f"{name} is not loaded; loaded: {loaded}"
+            raise ModelNotFound(message)
+        if users := sum(self._loaded[k].in_use for k in keys):
+            message = (
+                f"{name} is in use by {users} request{'s' if users > 1 else ''}: wait, or stop them with %gpt cancel"
+            )
+            raise ModelInUse(message)
+        for k in keys:
+            del self._loaded[k]
+        self._give_back()
+
+    def _give_back(self) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def loaded(self) -> list[ModelInfo]:
+        """Return the loaded models."""
+        return [model.info() for model in self._loaded.values()]
+
+    def memory(self) -> Memory:
+        """Return what the models take."""
+        taken = sum(model.bytes for model in self._loaded.values())
+        process = psutil.Process().memory_info().rss
+        return Memory(device=str(self.device), budget=self.budget, weights=taken, process=process)
+
+    @property
+    def loading(self) -> bool:
+        """Whether a load is in progress."""
+        return bool(self._loads)
+
+    async def available(self) -> list[ModelInfo]:
+        """Return every model that can be used without a download, the loaded ones first."""
+        bundled = weights.local(DEFAULT_MODEL, self._saved)
+        cached = await asyncio.to_thread(weights.cached_sources)
+        sources = [*([bundled] if bundled else []), *weights.saved_sources(self._saved), *cached]
+        loaded = self.loaded()
+        names = {info.name for info in loaded}
+        rest = [
+            ModelInfo(name=s.name, source=str(s.directory) if s.commit is None else s.name, loaded=False, bytes=s.size)
+            for s in sources
+            if s.name not in names
+        ]
+        return loaded + rest
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        self._loaded.clear()

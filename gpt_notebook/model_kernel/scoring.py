@@ -1,0 +1,66 @@
+"""The log-likelihood of given texts, and the distribution of the next token: the model reads, and nothing is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Ids
+
+import torch
+
+from gpt_notebook.model_kernel import sampling
+from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.scheduler import Work
+from gpt_notebook.model_kernel.sequence import Sequence
+from gpt_notebook.protocol import Scored, TextScore, Token
+
+
+class Scoring(Work):
+    """Scores one text at each step, and emits a `Scored` for each."""
+
+    def __init__(self, model: LoadedModel, texts: Ids[tuple[list[int], list[int]]]) -> None:
+        """Take, for each text, the ids before it and the ids to be scored; not both empty."""
+        super().__init__()
+        self._model = model
+        self._texts = list(texts)
+        self._next = 0
+
+    def step(self) -> bool:
+        """Score the next text."""
+        if self.cancelled or self._next == len(self._texts):
+            return False
+        before, scored = self._texts[self._next]
+        self._next += 1
+        self.emit(Scored(score=self._score(before, scored)))
+        return True
+
+    def _score(self, before: list[int], scored: list[int]) -> TextScore:
+        ids = before + scored
+        # The logits after the last token predict what isn't there.
+        logits = Sequence(self._model).read(ids[:-1], all_logits=True) if len(ids) > 1 else None  # (token, vocabulary)
+        values: list[float | None] = [None] * len(ids)
+        if logits is not None:
+            chosen = torch.tensor(ids[1:], device=logits.device)  # (token,)
+            values[1:] = logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0].tolist()
+        stream = self._model.vocabulary.stream(before)
+        tokens: list[Token] = []
+        for token_id, value in zip(scored, values[len(before) :], strict=True):
+            tokens += stream.add(self._model.vocabulary.token(token_id, value))
+        tokens += stream.flush()
+        return TextScore(tokens=tuple(tokens), logprob=sum(v for v in values[len(before) :] if v is not None))
+
+
+class NextToken(Work):
+    """Reads a prompt, and emits the most probable next tokens."""
+
+    def __init__(self, model: LoadedModel, token_ids: list[int], k: int) -> None:
+        """Take the ids of a prompt, at least one."""
+        super().__init__()
+        self._model = model
+        self._token_ids = token_ids
+        self._k = k
+
+    def step(self) -> bool:
+        """Do all of it."""
+        logprobs = Sequence(self._model).read(self._token_ids).log_softmax(-1)  # (vocabulary,)
+        for token_id, logprob in sampling.top_logprobs(logprobs, self._k):
+            self.emit(self._model.vocabulary.token(token_id, logprob))
+        return False

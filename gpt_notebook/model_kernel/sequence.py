@@ -1,0 +1,56 @@
+"""One sequence of tokens on its way through a model, with the cache that belongs to it.
+
+Works for every family: one with a key-value cache is fed only the new tokens, one with a recurrent state carries that,
+and one with neither reads the whole sequence again at each step.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence as Ids
+from typing import Any
+
+import torch
+
+from gpt_notebook.model_kernel.loading import LoadedModel
+
+CACHE_NAMES = ("past_key_values", "cache_params", "state")
+"""What families call what they remember."""
+
+
+class Sequence:
+    """What the model has read of one sequence."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        """Begin with nothing read."""
+        self._model = model
+        self._token_ids: list[int] = []
+        self._cache: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._token_ids)
+
+    @torch.inference_mode()
+    def read(self, token_ids: Ids[int], *, all_logits: bool = False) -> torch.Tensor:
+        """Read more tokens and return logits, float32.
+
+        Args:
+            token_ids: the tokens that follow what has been read; at least one.
+            all_logits: whether to return the logits after each of them, shape (token, vocabulary), or after the last
+                only, shape (vocabulary,).
+        """
+        self._token_ids.extend(token_ids)
+        fed = token_ids if self._cache else self._token_ids
+        inputs = torch.tensor([fed], device=self._model.device)  # (1, token)
+        options = {} if all_logits or not self._model.keeps_logits else {"logits_to_keep": 1}
+        out = self._model.module(input_ids=inputs, use_cache=True, **self._cache, **options)
+        self._cache = {name: out[name] for name in CACHE_NAMES if out.get(name) is not None}
+        logits: torch.Tensor = out.logits[0].float()  # (token, vocabulary)
+        return logits[-len(token_ids) :] if all_logits else logits[-1]
+
+    def fork(self) -> Sequence:
+        """Return a copy that goes its own way."""
+        other = Sequence(self._model)
+        other._token_ids = list(self._token_ids)
+        other._cache = copy.deepcopy(self._cache)
+        return other
