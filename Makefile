@@ -1,0 +1,53 @@
+# Everything a developer types. `make demo` and `make test` do all the set-up on a fresh machine with Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+BUILD := build
+
+# Nothing here touches the model kernel of the user who types it.
+OWN := GPT_NOTEBOOK_RUNTIME_DIR=$(CURDIR)/$(BUILD)/run GPT_NOTEBOOK_HOME=$(CURDIR)/$(BUILD)/home
+
+.PHONY: help install demo lab test check lint types bench clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed ## make .venv and install everything into it
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	touch $@
+
+demo: install ## run examples/01_generate.ipynb and show the text as it streams
+	mkdir -p $(BUILD)
+	$(OWN) $(BIN)/python examples/run.py examples/01_generate.ipynb --output $(BUILD)
+	$(OWN) $(BIN)/gpt-notebook stop
+
+lab: install ## open JupyterLab on the examples
+	$(BIN)/jupyter lab --notebook-dir=examples
+
+test: install chromium ## run the tests
+	$(BIN)/pytest
+
+check: lint types test ## what must pass before a change lands
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: install
+	$(BIN)/mypy
+
+bench: install ## measure against peers
+	$(BIN)/python bench/restart.py
+	$(BIN)/python bench/health.py
+
+.PHONY: chromium
+chromium: # the browser tests drive Debian's chromium, or the one that CHROMIUM names
+	@command -v $${CHROMIUM:-chromium} >/dev/null \
+	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } \
+	|| echo 'no chromium: the browser tests will be skipped; install it, or set CHROMIUM to a Chromium or Chrome' >&2
+
+clean: ## remove what was built
+	rm -rf $(BUILD) .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,73 @@
+"""Run a notebook and show in the terminal what its cells print, as it streams.
+
+    python examples/run.py examples/01_generate.ipynb --output build
+
+leaves the executed notebook in the output directory, as .ipynb and as .html.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+DIM, BOLD, PLAIN = ("\033[2m", "\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+
+
+class ShowingClient(NotebookClient):
+    """Executes a notebook and prints each output, and of an output that grows each time what is new."""
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Print what a message of the notebook kernel shows, and pass it on."""
+        content = msg["content"]
+        match msg["msg_type"]:
+            case "execute_input":
+                self._shown = ""
+                print(f"\n{BOLD}In [{content['execution_count']}]:{PLAIN} {content['code']}\n")
+            case "stream":
+                print(content["text"], end="", flush=True)
+            case "display_data" | "update_display_data" | "execute_result":
+                self._show(content["data"].get("text/plain", ""))
+            case "error":
+                print("\n".join(content["traceback"]))
+        return super().process_message(msg, cell, cell_index)
+
+    _shown = ""
+
+    def _show(self, text: str) -> None:
+        grown = text.startswith(self._shown) and self._shown
+        print(text.removeprefix(self._shown) if grown else f"\n{text}", end="", flush=True)
+        self._shown = text
+
+
+def main() -> None:
+    """Run the notebook that the command line names."""
+    parser = argparse.ArgumentParser(description="Run a notebook and show its outputs as they stream.")
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("build"), help="the directory for the executed notebook")
+    arguments = parser.parse_args()
+    notebook = nbformat.read(arguments.notebook, as_version=4)
+    client = ShowingClient(
+        notebook,
+        resources={"metadata": {"path": str(arguments.notebook.parent)}},
+        coalesce_streams=True,
+        store_widget_state=False,
+        timeout=600,
+    )
+    client.execute()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    executed = arguments.output / arguments.notebook.name
+    nbformat.write(notebook, executed)
+    body, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook)
+    page = executed.with_suffix(".html")
+    page.write_text(body, "utf-8")
+    print(f"\n\n{DIM}left {executed} and {page}{PLAIN}")
+
+
+if __name__ == "__main__":
+    main()
