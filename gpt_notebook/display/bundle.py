@@ -1,0 +1,208 @@
+"""How completions look in a notebook: the MIME bundle of one or of several samples, and the metadata beside it.
+
+A bundle holds the plain text, the completion as our own MIME type for front ends that know it, and the static HTML twin
+for those that don't. What varies from run to run although the text does not (its timing) is in the metadata only, so
+that a notebook with seeds is the same notebook after each run.
+
+Knows completions, and nothing of shells, streams or where they came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gpt_notebook.completion import Completion
+from gpt_notebook.display import completion_html
+from gpt_notebook.display.visible_text import visible
+from gpt_notebook.protocol import Token
+
+COMPLETION_MIME = "application/vnd.gpt-notebook.completion+json"
+
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+"""Data by MIME type, and metadata."""
+
+_ENDINGS = {"stop": "ended", "length": "stopped at length"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How to show completions."""
+
+    format: Literal["text", "markdown", "code", "json"] = "text"
+    tokens: bool = False
+    notices: tuple[str, ...] = ()
+    """Lines to put above."""
+
+
+class Samples(list[Completion]):
+    """The completions of one prompt, shown together."""
+
+    def __str__(self) -> str:
+        return plain_text(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
+        del include, exclude
+        return bundle(self)
+
+
+def completion_bundle(completion: Completion) -> Bundle:
+    """Return what a notebook shows of one completion."""
+    return bundle([completion])
+
+
+def bundle(completions: Sequence[Completion], view: View | None = None, *, reason: str = "incomplete") -> Bundle:
+    """Return what a notebook shows of the samples of one prompt.
+
+    Args:
+        completions: at least one.
+        view: how to show them.
+        reason: what to call it where a completion was cut off.
+    """
+    view = view or View()
+    data = {
+        "text/plain": plain_text(completions, reason=reason),
+        "text/html": _html(completions, view, reason),
+        COMPLETION_MIME: {
+            **_shared(completions[0]),
+            "prompt_token_ids": list(completions[0].prompt_token_ids),
+            "completions": [_own(each) for each in completions],
+        },
+    }
+    return data, {"gpt_notebook": metadata(completions)}
+
+
+def live_bundle(completions: Sequence[Completion], view: View, *, tokens_per_second: float | None) -> Bundle:
+    """Return what a notebook shows while the samples grow: the final look without what only the end can tell."""
+    footer = _counts(completions)
+    if tokens_per_second is not None:
+        footer += f" · {tokens_per_second:.0f} tok/s"
+    html = completion_html.page(_body(completions, view), notices=view.notices, footer=footer)
+    texts = [{"text": each.text, "finish_reason": each.finish_reason} for each in completions]
+    data = {
+        "text/plain": "\n\n".join(visible(each.text) for each in completions),
+        "text/html": html,
+        COMPLETION_MIME: {"model": completions[0].model, "completions": texts},
+    }
+    return data, {}
+
+
+def plain_text(completions: Sequence[Completion], *, reason: str = "incomplete") -> str:
+    """Return the texts, numbered if there are several; one that was cut off says so in its last line."""
+    texts = [_marked(each, reason) for each in completions]
+    if len(texts) == 1:
+        return texts[0]
+    return "\n\n".join(f"[{number}]\n{text}" for number, text in enumerate(texts, start=1))
+
+
+def metadata(completions: Sequence[Completion]) -> dict[str, Any]:
+    """Return how the samples came to be; fields that each sample has of its own are lists where there are several."""
+    each_usage = [dataclasses.asdict(each.usage) for each in completions]
+    each_reason = [each.finish_reason for each in completions]
+    first = completions[0]
+    several = len(completions) > 1
+    return {
+        **_shared(first),
+        "usage": each_usage if several else each_usage[0],
+        "finish_reason": each_reason if several else each_reason[0],
+        "timing": None if first.timing is None else dataclasses.asdict(first.timing),
+    }
+
+
+def mark(completion: Completion, reason: str = "incomplete") -> str:
+    """Return the sign of a completion that did not come to its end, or "" for one that did."""
+    if completion.complete:
+        return ""
+    return "cancelled" if completion.finish_reason == "cancelled" else reason
+
+
+def _marked(completion: Completion, reason: str) -> str:
+    sign = mark(completion, reason)
+    text = visible(completion.text)
+    return f"{text}\n[{sign}]" if sign else text
+
+
+def _shared(completion: Completion) -> dict[str, Any]:
+    """Return what all samples of one prompt have in common."""
+    return {
+        "model": completion.model,
+        "fingerprint": completion.fingerprint,
+        "options": dataclasses.asdict(completion.options),
+        "prompt": completion.prompt,
+    }
+
+
+def _own(completion: Completion) -> dict[str, Any]:
+    return {
+        "text": completion.text,
+        "tokens": [_token(each) for each in completion.tokens],
+        "finish_reason": completion.finish_reason,
+        "usage": dataclasses.asdict(completion.usage),
+    }
+
+
+def _token(token: Token) -> dict[str, Any]:
+    """Return a token's fields, without those that say nothing: a saved notebook holds thousands."""
+    fields = dataclasses.asdict(token)
+    return {name: fields[name] for name in fields if name in ("id", "text") or fields[name] not in (None, (), False)}
+
+
+def _html(completions: Sequence[Completion], view: View, reason: str) -> str:
+    marks = [mark(each, reason) for each in completions]
+    endings = {_ENDINGS.get(str(each.finish_reason), "") for each in completions}
+    seed = completions[0].options.seed
+    parts = [_counts(completions), "" if seed is None else f"seed {seed}", *(endings if len(endings) == 1 else ())]
+    return completion_html.page(
+        _body(completions, view, marks),
+        notices=(*view.notices, *_format_notices(completions, view)),
+        footer=" · ".join(part for part in parts if part),
+        mark=marks[0] if len(set(marks)) == 1 else "",
+    )
+
+
+def _counts(completions: Sequence[Completion]) -> str:
+    count = sum(len(each.tokens) for each in completions)
+    return f"{completions[0].model} · {count} token{'' if count == 1 else 's'}"
+
+
+def _body(completions: Sequence[Completion], view: View, marks: Sequence[str] = ()) -> str:
+    bodies = [_one(each, view) for each in completions]
+    if view.tokens:
+        from gpt_notebook.display import token_html
+
+        before, after = token_html.STYLE, token_html.legend()
+    else:
+        before, after = "", ""
+    if len(bodies) == 1:
+        return before + bodies[0] + after
+    signs = marks if len(set(marks)) > 1 else [""] * len(bodies)
+    return before + completion_html.samples(zip(bodies, signs, strict=True)) + after
+
+
+def _one(completion: Completion, view: View) -> str:
+    if view.tokens:
+        from gpt_notebook.display import token_html
+
+        return token_html.tokens(completion.tokens)
+    if view.format == "text":
+        return completion_html.prose(completion.text)
+    from gpt_notebook.display import text_formats
+
+    if view.format == "markdown":
+        return text_formats.markdown_html(completion.text)
+    if view.format == "code":
+        return completion_html.code(text_formats.unfenced(completion.text))
+    return completion_html.code(text_formats.pretty_json(completion.text) or completion.text)
+
+
+def _format_notices(completions: Iterable[Completion], view: View) -> tuple[str, ...]:
+    """Say where a text is not what --format promised."""
+    if view.format != "json":
+        return ()
+    from gpt_notebook.display.text_formats import pretty_json
+
+    broken = any(pretty_json(each.text) is None for each in completions)
+    return ("not valid JSON, shown as it is",) if broken else ()

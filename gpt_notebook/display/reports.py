@@ -1,0 +1,157 @@
+"""Readable reports of what the model kernel holds and does: for `%gpt status` and `%gpt models`, as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpt_notebook.display import completion_html
+from gpt_notebook.protocol import ModelInfo, RequestInfo, Status
+
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns; a title above; the columns in `numeric` are set to the right."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    numeric: frozenset[int] = frozenset()
+
+    def text(self) -> str:
+        """Return the table as aligned lines."""
+        lines = [self.columns, *self.rows] if any(self.columns) else list(self.rows)
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        body = [
+            "  ".join(self._aligned(i, value, widths[i]) for i, value in enumerate(line)).rstrip() for line in lines
+        ]
+        return "\n".join([self.title, *body] if self.title else body)
+
+    def html(self) -> str:
+        """Return the table as HTML."""
+        title = completion_html.heading(self.title) if self.title else ""
+        return title + completion_html.table(self.columns, self.rows, numeric=self.numeric)
+
+    def _aligned(self, index: int, value: str, width: int) -> str:
+        return value.rjust(width) if index in self.numeric else value.ljust(width)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Some tables, or one line."""
+
+    tables: tuple[Table, ...] = ()
+    line: str = ""
+
+    def text(self) -> str:
+        """Return the report as plain text."""
+        return "\n\n".join(part for part in (*(each.text() for each in self.tables), self.line) if part)
+
+    def html(self) -> str:
+        """Return the report as HTML."""
+        return completion_html.page("".join(each.html() for each in self.tables), footer=self.line)
+
+
+def status_report(status: Status, default_model: str) -> Report:
+    """Say who the model kernel is, what it holds and what it does."""
+    if status.state == "stopped":
+        return Report(line="no model kernel is running; the next %%gpt cell starts one")
+    rest = (
+        f"leaves after {duration(status.idle_timeout)} without work" if status.idle_timeout else "stays until shut down"
+    )
+    facts = [
+        ("model kernel", f"{status.state} · pid {status.pid} · version {status.version}"),
+        ("address", status.address),
+        ("environment", status.prefix),
+        ("up for", f"{duration(status.uptime)} · {rest}"),
+        ("default model", default_model),
+    ]
+    if status.memory:
+        held = f"{size(status.memory.weights)} of {size(status.memory.budget)} for weights on {status.memory.device}"
+        facts.append(("memory", f"{held} · process {size(status.memory.process)}"))
+    if not status.models:
+        facts.append(("loaded", "no model yet"))
+    if not status.requests:
+        facts.append(("running", "no request"))
+    tables = [Table(("", ""), facts)]
+    if status.models:
+        tables.append(_loaded(status.models))
+    if status.requests:
+        tables.append(_running(status.requests))
+    return Report(tuple(tables))
+
+
+def models_report(models: Sequence[ModelInfo], default_model: str) -> Report:
+    """Say which models there are, those that are loaded first."""
+    rows = [
+        (
+            each.name + (" (default)" if each.name == default_model else ""),
+            "loaded" if each.loaded else "",
+            size(each.bytes) if each.bytes else "",
+            f"{each.context_length:,}" if each.context_length else "",
+            "yes" if each.chat_template else "",
+            each.source,
+        )
+        for each in sorted(models, key=lambda each: not each.loaded)
+    ]
+    columns = ("model", "state", "size", "context", "chat", "source")
+    line = "any Hugging Face causal language model works too, by its id or the path of its directory"
+    return Report((Table(columns, rows, numeric=frozenset({2, 3})),), line)
+
+
+def loaded_line(model: ModelInfo) -> str:
+    """Say in one line what has been loaded."""
+    parts = (
+        f"{model.name} is loaded",
+        size(model.bytes),
+        model.dtype,
+        model.device,
+        f"context {model.context_length:,}",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes with the unit that suits it."""
+    for unit, name in _UNITS:
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{seconds:.0f} s"
+
+
+def _loaded(models: Sequence[ModelInfo]) -> Table:
+    rows = [
+        (
+            each.name,
+            each.architecture,
+            each.dtype,
+            each.device,
+            size(each.bytes),
+            f"{each.context_length:,}",
+            f"{each.in_use} request{'' if each.in_use == 1 else 's'}"
+            if each.in_use
+            else f"idle {duration(each.idle_seconds)}",
+        )
+        for each in models
+    ]
+    columns = ("model", "architecture", "dtype", "device", "size", "context", "use")
+    return Table(columns, rows, "loaded models", frozenset({4, 5}))
+
+
+def _running(requests: Sequence[RequestInfo]) -> Table:
+    rows = [
+        (each.id, each.model, each.state, str(each.prompt_tokens), str(each.generated_tokens), f"{each.seconds:.1f} s")
+        for each in requests
+    ]
+    columns = ("request", "model", "state", "prompt", "generated", "time")
+    return Table(columns, rows, "running requests", frozenset({3, 4, 5}))

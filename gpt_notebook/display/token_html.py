@@ -1,0 +1,92 @@
+"""The tokens of a completion as static HTML: each one's text, shaded the more the less the model expected it.
+
+The shades mix the theme's own accent with whatever lies behind, so one scale serves light and dark. Spaces and line ends
+are drawn faintly without becoming part of the text: what is copied is what the model said. A tooltip gives the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from gpt_notebook.display.visible_text import visible
+from gpt_notebook.protocol import Token
+
+_DARKEST = 0.001
+"""The probability at which the scale ends, which is logarithmic."""
+
+_STRONGEST_SHADE = 60
+"""Percent of accent at its end; more would swallow the text."""
+
+_LEGEND = (1.0, 0.5, 0.1, 0.01, _DARKEST)
+
+_ACCENT = "var(--jp-brand-color1, #1976d2)"
+
+_FAINT = {" ": '<i class="space"> </i>', "\n": '<i class="line">\n</i>', "\t": '<i class="tab">\t</i>'}
+
+STYLE = """<style>
+.gpt-notebook-tokens{margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;max-width:88ch;
+ font:13px/2 var(--jp-code-font-family,ui-monospace,monospace);color:var(--jp-content-font-color1,inherit)}
+.gpt-notebook-tokens span{padding:2px 0;border-radius:2px;box-decoration-break:clone;-webkit-box-decoration-break:clone;
+ box-shadow:1px 0 0 var(--jp-layout-color0,#fff)}
+.gpt-notebook-tokens i{font-style:normal}
+.gpt-notebook-tokens i.space{background:radial-gradient(circle,var(--jp-content-font-color3,#9e9e9e) 1px,transparent 1.5px)}
+.gpt-notebook-tokens i.line::before{content:"⏎";color:var(--jp-content-font-color3,#9e9e9e)}
+.gpt-notebook-tokens i.tab::before{content:"⇥";color:var(--jp-content-font-color3,#9e9e9e)}
+.gpt-notebook-tokens b{font-weight:normal;font-size:10px;padding:1px 4px;margin:0 1px;border-radius:3px;
+ border:1px solid var(--jp-border-color1,#bdbdbd);color:var(--jp-content-font-color2,#757575)}
+.gpt-notebook-legend{font:11px/16px var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums;
+ color:var(--jp-content-font-color2,#757575);margin-top:8px}
+.gpt-notebook-legend span{padding:2px 8px;border-radius:2px;color:var(--jp-content-font-color1,inherit)}
+</style>"""
+
+
+def tokens(items: Sequence[Token]) -> str:
+    """Return the tokens, shaded."""
+    return f'<pre class="gpt-notebook-tokens">{"".join(map(_span, items))}</pre>'
+
+
+def legend() -> str:
+    """Return the scale, with numbers."""
+    steps = " ".join(f'<span style="{_shade(math.log(p))}">{_percent(p)}</span>' for p in _LEGEND)
+    return f'<div class="gpt-notebook-legend">probability {steps}</div>'
+
+
+def _span(token: Token) -> str:
+    style = f' style="{_shade(token.logprob)}"' if token.logprob is not None else ""
+    return f'<span title="{escape(_tooltip(token))}"{style}>{_body(token)}</span>'
+
+
+def _body(token: Token) -> str:
+    if token.special:
+        return f"<b>{escape(visible(token.text)) or f'token {token.id}'}</b>"
+    if token.bytes and not token.text:
+        return "".join(f"<b>{byte:02X}</b>" for byte in token.bytes)
+    return "".join(_FAINT.get(character) or escape(character) for character in visible(token.text))
+
+
+def _shade(logprob: float) -> str:
+    surprise = min(1.0, max(0.0, logprob / math.log(_DARKEST)))
+    return f"background:color-mix(in srgb, {_ACCENT} {_STRONGEST_SHADE * surprise:.0f}%, transparent)"
+
+
+def _tooltip(token: Token) -> str:
+    lines = [f"{_quoted(token.text, token.bytes)}  {_percent_of(token.logprob)}  id {token.id}"]
+    lines += [f"{_percent_of(each.logprob):>7}  {_quoted(each.text)}" for each in token.top_logprobs]
+    return "\n".join(lines)
+
+
+def _quoted(text: str, raw: Sequence[int] = ()) -> str:
+    if raw and not text:
+        return " ".join(f"{byte:02X}" for byte in raw)
+    return visible(text).replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥")
+
+
+def _percent_of(logprob: float | None) -> str:
+    return "" if logprob is None else _percent(math.exp(logprob))
+
+
+def _percent(probability: float) -> str:
+    digits = 0 if probability >= 0.1 else 1 if probability >= 0.001 else 3  # noqa: PLR2004 - three steps of precision
+    return f"{100 * probability:.{digits}f} %"

@@ -1,0 +1,81 @@
+"""Tab completion on `%%gpt` and `%gpt` lines: options, commands, formats, models, conversations.
+
+Never starts a model kernel, and never makes anyone wait.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+
+from gpt_notebook.magics import help_text, options
+from gpt_notebook.magics.conversation import Conversations
+from gpt_notebook.magics.model_names import ModelNames
+
+OURS = "_gpt_notebook"
+"""The attribute that marks our matcher among those of the shell."""
+
+_LINE = re.compile(r"\s*(?P<magic>%%?gpt)\s(?P<before>(?:.*\s)?)(?P<fragment>\S*)$")
+
+Matcher = Callable[[CompletionContext], dict[str, Any]]
+
+
+def matcher(conversations: Conversations) -> Matcher:
+    """Return a matcher for IPython's completer."""
+    model_names = ModelNames()
+
+    @context_matcher()  # type: ignore[untyped-decorator]
+    def gpt_matcher(context: CompletionContext) -> dict[str, Any]:
+        line = _LINE.match(context.text_until_cursor)
+        if line is None or (line["magic"] == "%%gpt" and context.cursor_line != 0):
+            return {"completions": []}
+        words = line["before"].split()
+        candidates = (
+            _in_cell(words, conversations, model_names)
+            if line["magic"] == "%%gpt"
+            else _in_line(words, conversations, model_names)
+        )
+        fragment = line["fragment"]
+        found = [SimpleCompletion(text=each, type="magic") for each in candidates if each.startswith(fragment)]
+        return {"completions": found, "suppress": bool(found), "matched_fragment": fragment}
+
+    setattr(gpt_matcher, OURS, True)
+    return gpt_matcher  # type: ignore[no-any-return]
+
+
+def _in_cell(words: list[str], conversations: Conversations, model_names: ModelNames) -> Iterable[str]:
+    """Return what can come after these words of a `%%gpt` line."""
+    option = options.option(words[-1]) if words else None
+    if option is None or not option.takes_value:
+        used = {each.field for word in words if (each := options.option(word)) and not each.repeats}
+        return [flag for each in options.OPTIONS if each.field not in used for flag in each.flags]
+    if option.field == "model":
+        return model_names()
+    if option.field == "chat":
+        return conversations.names()
+    return option.choices or ()
+
+
+def _in_line(words: list[str], conversations: Conversations, model_names: ModelNames) -> Iterable[str]:
+    """Return what can come after these words of a `%gpt` line."""
+    match words:
+        case []:
+            found: Iterable[str] = help_text.COMMANDS
+        case ["use" | "load" | "unload"]:
+            found = model_names()
+        case ["load", *_, "--dtype"]:
+            found = help_text.DTYPES
+        case ["load", *_]:
+            found = ("--dtype", "--tokenizer", "--name")
+        case ["connect"]:
+            found = ("local",)
+        case ["shutdown"]:
+            found = ("--force",)
+        case ["reset"]:
+            found = conversations.names()
+        case _:
+            found = ()
+    return found

@@ -1,0 +1,231 @@
+"""`%gpt` and its commands: thin adapters that say in a line what they did."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpt_notebook import api
+from gpt_notebook.errors import ConnectionLost, InvalidRequest
+from gpt_notebook.magics import line_magic
+from gpt_notebook.magics.help_text import COMMANDS
+from gpt_notebook.protocol import Memory, ModelInfo, Progress, RequestInfo, Status
+
+STORYTELLER = ModelInfo(
+    name="storyteller", source="/models/storyteller", loaded=True, architecture="GPT2LMHeadModel", dtype="float32",
+    device="cpu", bytes=14_200_000, context_length=512, in_use=1,
+)  # fmt: skip
+
+BUSY = Status(
+    state="ready",
+    pid=4711,
+    version="0.1.0",
+    address="unix:/run/model-kernel.sock",
+    uptime=184,
+    idle_timeout=3600,
+    memory=Memory(device="cpu", budget=4_200_000_000, weights=14_200_000, process=512_000_000),
+    models=(STORYTELLER,),
+    requests=(
+        RequestInfo(id="r1", model="storyteller", state="running", prompt_tokens=12, generated_tokens=55, seconds=0.4),
+    ),
+)
+
+
+def line_of(shell):
+    (output,) = shell.outputs()
+    return output.data["text/plain"]
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What the api was asked, with answers of no consequence."""
+    made = []
+
+    def answering(name, answer):
+        def call(*arguments, **options):
+            made.append((name, arguments, options))
+            return answer
+
+        monkeypatch.setattr(api, name, call)
+
+    answering("status", BUSY)
+    answering("models", [STORYTELLER])
+    answering("unload", None)
+    answering("connect", BUSY)
+    answering("cancel", 2)
+    answering("shutdown", True)
+    answering("load", STORYTELLER)
+    answering("use", "storyteller")
+    return made
+
+
+def test_every_command_of_the_help_exists():
+    assert set(COMMANDS) == set(line_magic._COMMANDS)
+
+
+@pytest.mark.parametrize("line", ["%gpt", "%gpt help"])
+def test_alone_it_helps(shell, capsys, line):
+    shell.run(line)
+    out = capsys.readouterr().out
+    for usage, _ in COMMANDS.values():
+        assert f"%gpt {usage}" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("statu", "%gpt has no command 'statu'; did you mean status?"),
+        ("Once upon", "%gpt has no command 'Once'; %gpt help lists them; to generate text, put it below a line %%gpt"),
+        ("load", "%gpt load needs a word after it: %gpt load MODEL [--dtype float32|bfloat16|float16]"),
+        (
+            "load gpt2 --dtype float3",
+            "--dtype is one of float32, bfloat16, float16, not 'float3'; did you mean float32?",
+        ),
+        ("load gpt2 --dtype", "%gpt load: --dtype needs a value after it"),
+        (
+            "load gpt2 --fast",
+            "%gpt load: unexpected '--fast'; it is written %gpt load MODEL [--dtype float32|bfloat16|float16]",
+        ),
+        ("status now", "%gpt status: unexpected 'now'; it is written %gpt status"),
+        ("reset nothing", "there is no conversation 'nothing'; there is none"),
+        ("use 'a", "a quote is not closed in: use 'a"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(shell, calls, line, message):
+    with pytest.raises(InvalidRequest) as refusal:
+        shell.run(f"%gpt {line}")
+    assert refusal.value.message == message
+    assert calls == []
+
+
+def test_status_is_a_readable_table(shell, calls):
+    shell.run("%gpt status")
+    (output,) = shell.outputs()
+    text = output.data["text/plain"]
+    assert "ready · pid 4711" in text
+    assert "unix:/run/model-kernel.sock" in text
+    assert "14.2 MB of 4.2 GB for weights on cpu · process 512 MB" in text
+    assert "3.1 min · leaves after 1 h without work" in text
+    assert "storyteller  GPT2LMHeadModel  float32  cpu     14.2 MB      512  1 request" in text
+    assert "r1       storyteller  running      12         55  0.4 s" in text
+    assert "<table" in output.data["text/html"]
+
+
+def test_status_without_a_model_kernel_says_so(shell, monkeypatch):
+    monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
+    shell.run("%gpt status")
+    assert line_of(shell) == "no model kernel is running; the next %%gpt cell starts one"
+
+
+def test_models_lists_what_there_is(shell, calls):
+    shell.run("%gpt models")
+    assert "storyteller (default)  loaded  14.2 MB" in line_of(shell)
+
+
+def test_models_starts_no_model_kernel(shell, calls, monkeypatch):
+    monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
+    shell.run("%gpt models")
+    assert "storyteller (default)" in line_of(shell)
+    assert calls == []
+
+
+def test_use_makes_a_model_the_default(shell, calls):
+    shell.run("%gpt use storyteller")
+    assert ("use", ("storyteller",), {}) in calls
+    assert line_of(shell) == "the model of cells that name none is storyteller"
+
+
+def test_use_of_a_model_that_is_not_here_says_so(shell, calls):
+    shell.run("%gpt use storteller")
+    assert line_of(shell).endswith("it is not here yet: the next cell asks the hub for it; did you mean storyteller?")
+
+
+def test_load_shows_bytes_and_then_what_was_loaded(shell, monkeypatch):
+    def load(model, *, dtype, on_progress):
+        on_progress(Progress(stage="reading", model=model, done=312_000_000, total=548_000_000))
+        return STORYTELLER
+
+    monkeypatch.setattr(api, "load", load)
+    shell.run("%gpt load gpt2 --dtype float32")
+    shown = [each.data["text/plain"] for each in shell.display_pub.publications]
+    assert shown == ["loading gpt2: 312 of 548 MB", "storyteller is loaded · 14.2 MB · float32 · cpu · context 512"]
+    assert len(shell.outputs()) == 1
+
+
+def test_load_takes_a_model_of_the_notebook(shell, calls):
+    class PreTrainedModel: ...
+
+    class Mine(PreTrainedModel): ...
+
+    mine, tokenizer = Mine(), object()
+    shell.push({"mine": mine, "tok": tokenizer})
+    shell.run("%gpt load mine --tokenizer tok")
+    ((_, arguments, options),) = calls
+    assert arguments == (mine,)
+    assert (options["name"], options["tokenizer"]) == ("mine", tokenizer)
+
+
+def test_load_of_a_model_object_names_a_tokenizer_that_is_not_there(shell, calls):
+    class PreTrainedModel: ...
+
+    shell.push({"mine": PreTrainedModel(), "tokenizer": 1})
+    with pytest.raises(InvalidRequest, match=r"tokenzer is no variable of this notebook; did you mean tokenizer?"):
+        shell.run("%gpt load mine --tokenizer tokenzer")
+
+
+def test_the_token_of_another_machine_is_asked_for_where_nobody_sees_it(shell, calls, monkeypatch):
+    monkeypatch.delenv("GPT_NOTEBOOK_TOKEN", raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "secret")
+    shell.run("%gpt connect http://gpu:8642")
+    assert calls == [("connect", ("http://gpu:8642",), {"token": "secret"})]
+    assert line_of(shell) == "connected to http://gpu:8642"
+
+
+def test_the_token_of_the_environment_is_taken_where_it_belongs(shell, calls, monkeypatch):
+    monkeypatch.setenv("GPT_NOTEBOOK_URL", "http://gpu:8642")
+    monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", "from-environment")
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "typed")
+    shell.run("%gpt connect http://gpu:8642")
+    shell.run("%gpt connect http://other:8642")
+    assert [options["token"] for _, _, options in calls] == ["from-environment", "typed"]
+
+
+def test_connect_local_goes_back(shell, calls):
+    shell.run("%gpt connect local")
+    assert calls == [("connect", (None,), {})]
+
+
+@pytest.mark.parametrize(
+    ("line", "call", "said"),
+    [
+        ("cancel", ("cancel", (), {}), "stopped 2 generations"),
+        ("shutdown", ("shutdown", (), {"force": False}), "the model kernel has ended"),
+        ("shutdown --force", ("shutdown", (), {"force": True}), "the model kernel has ended"),
+        ("unload gpt2", ("unload", ("gpt2",), {}), "gpt2 is unloaded"),
+    ],
+)
+def test_commands_say_what_they_did(shell, calls, line, call, said):
+    shell.run(f"%gpt {line}")
+    assert calls == [call]
+    assert line_of(shell) == said
+
+
+def test_reset_forgets_one_conversation_or_all(shell, model):
+    for name in ("a", "b", "c"):
+        shell.run(f"%%gpt --chat {name}\nHello")
+    shell.outputs()
+    shell.run("%gpt reset a")
+    assert line_of(shell) == "forgot the conversation a"
+    shell.run("%gpt reset")
+    assert line_of(shell) == "forgot 2 conversations"
+
+
+def test_error_shows_the_whole_traceback(shell, model, capsys):
+    model.breaks_with = ConnectionLost("the model kernel went away")
+    shell.run_cell("%%gpt\nOnce")
+    assert "Traceback" not in capsys.readouterr().out
+    shell.run_cell("1/0")
+    capsys.readouterr()
+    shell.run("%gpt error")
+    out = capsys.readouterr().out
+    assert out.startswith("Traceback (most recent call last):")
+    assert "ConnectionLost: the model kernel went away" in out
