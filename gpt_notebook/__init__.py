@@ -1,0 +1,114 @@
+"""Language models in the notebook: generate, look inside, change, on one warm set of weights.
+
+    %load_ext gpt_notebook                  in a notebook: the magics %%gpt and %gpt
+
+    generate stream chat                    text from a prompt or a conversation
+    next tokenize score perplexity          tokens and likelihoods
+    models load unload use                  models
+    status connect cancel shutdown          the model kernel, the process that holds them
+
+Each name is imported when it is first used, so that `import gpt_notebook` costs nothing.
+"""
+
+TYPE_CHECKING = False  # what type checkers take for true; importing typing for it would double the time of this import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gpt_notebook.api import (
+        cancel,
+        chat,
+        connect,
+        events,
+        generate,
+        load,
+        models,
+        next,  # noqa: A004 - the public name
+        perplexity,
+        score,
+        shutdown,
+        status,
+        stream,
+        tokenize,
+        unload,
+        use,
+    )
+    from gpt_notebook.completion import Collector, Completion
+    from gpt_notebook.errors import GenerationInterrupted, GptNotebookError
+    from gpt_notebook.identity import __version__
+    from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
+    from gpt_notebook.scoring import Perplexity
+
+__all__ = [
+    "ChatMessage",
+    "Collector",
+    "Completion",
+    "GenerationInterrupted",
+    "GptNotebookError",
+    "ModelInfo",
+    "Perplexity",
+    "SamplingOptions",
+    "Status",
+    "Token",
+    "__version__",
+    "cancel",
+    "chat",
+    "connect",
+    "events",
+    "generate",
+    "load",
+    "models",
+    "next",
+    "perplexity",
+    "score",
+    "shutdown",
+    "status",
+    "stream",
+    "tokenize",
+    "unload",
+    "use",
+]
+
+_HOMES = {
+    "ChatMessage": "protocol",
+    "Collector": "completion",
+    "Completion": "completion",
+    "GenerationInterrupted": "errors",
+    "GptNotebookError": "errors",
+    "ModelInfo": "protocol",
+    "Perplexity": "scoring",
+    "SamplingOptions": "protocol",
+    "Status": "protocol",
+    "Token": "protocol",
+    "__version__": "identity",
+}
+"""The module of each public name that is not in api.py."""
+
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and can so tell a name that doesn't exist
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            message = f"module 'gpt_notebook' has no attribute {name!r}"
+            raise AttributeError(message)
+        from importlib import import_module
+
+        value = getattr(import_module(f"gpt_notebook.{_HOMES.get(name, 'api')}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: "Any") -> None:
+    """Add the magics to a shell; `%load_ext gpt_notebook` calls this."""
+    from gpt_notebook.magics.magics import load_ipython_extension
+
+    load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: "Any") -> None:
+    """Take the magics away again."""
+    from gpt_notebook.magics.magics import unload_ipython_extension
+
+    unload_ipython_extension(shell)

@@ -1,0 +1,236 @@
+"""The public functions: generate text, look at tokens and likelihoods; and, from management.py, models and their process.
+
+Each finds the model kernel, or starts it, and asks; what is asked for is checked before. The light half of the package:
+no torch, no transformers, and NumPy only where an array is the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from gpt_notebook import requests, scoring
+from gpt_notebook.completion import Collector, Completion
+from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
+from gpt_notebook.management import cancel, connect, load, load_events, models, shutdown, status, unload, use
+from gpt_notebook.protocol import (
+    Event,
+    GenerateRequest,
+    NextRequest,
+    Scored,
+    ScoreRequest,
+    TextScore,
+    Token,
+    TokenizeRequest,
+    Tokens,
+)
+from gpt_notebook.requests import Message, Options
+from gpt_notebook.session import Model, hub_token, session
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "cancel",
+    "chat",
+    "connect",
+    "events",
+    "generate",
+    "load",
+    "load_events",
+    "models",
+    "next",
+    "perplexity",
+    "score",
+    "session",
+    "shutdown",
+    "status",
+    "stream",
+    "tokenize",
+    "unload",
+    "use",
+]
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+@overload
+def generate(  # type: ignore[overload-overlap]  # a string is a sequence of strings, too
+    prompt: str, *, model: Model = ..., chat: bool | None = ..., system: str | None = ..., **options: Unpack[Options]
+) -> Completion: ...
+@overload
+def generate(
+    prompt: Sequence[str],
+    *,
+    model: Model = ...,
+    chat: bool | None = ...,
+    system: str | None = ...,
+    **options: Unpack[Options],
+) -> list[Completion]: ...
+def generate(
+    prompt: str | Sequence[str],
+    *,
+    model: Model = None,
+    chat: bool | None = None,
+    system: str | None = None,
+    **options: Unpack[Options],
+) -> Any:
+    """Go on from a prompt, or from each of a list of prompts.
+
+    Args:
+        prompt: The text; for a list of texts a list is returned.
+        model: A model string; None is the default one.
+        chat: Whether the prompt is a user's turn; None: if the model has a chat template.
+        system: What the model is told before the prompt; makes it a chat.
+        **options: The fields of `SamplingOptions`.
+
+    Returns:
+        A `Completion`; with `n` above 1 a list of n of them in its place.
+
+    Raises:
+        GptNotebookError: says what is wrong; `partial` has the completions as far as they had come.
+        GenerationInterrupted: the user interrupted; `partial` likewise.
+    """
+    name = session.resolve(model)
+    prompts = requests.strings("prompt", prompt)
+    asked = [requests.generate_request(name, each, chat=chat, system=system, options=options) for each in prompts]
+    results: list[tuple[Completion, ...]] = []
+    for request in asked:
+        results.append(_collect(request, before=tuple(done for result in results for done in result)))
+    answers = [
+        list(result) if request.options.n > 1 else result[0] for request, result in zip(asked, results, strict=True)
+    ]
+    return answers[0] if isinstance(prompt, str) else answers
+
+
+def chat(
+    messages: Iterable[Message], *, model: Model = None, system: str | None = None, **options: Unpack[Options]
+) -> Any:
+    """Answer a conversation; see `generate` for the rest.
+
+    Args:
+        messages: The turns: `{"role": "user", "content": …}`, `("user", …)` or `ChatMessage`.
+        model: A model string; None is the default one.
+        system: What the model is told before the first turn.
+        **options: The fields of `SamplingOptions`.
+    """
+    request = requests.generate_request(session.resolve(model), None, messages=messages, system=system, options=options)
+    completions = _collect(request)
+    return list(completions) if request.options.n > 1 else completions[0]
+
+
+def stream(
+    prompt: str, *, model: Model = None, chat: bool | None = None, system: str | None = None, **options: Unpack[Options]
+) -> Iterator[Token]:
+    """Go on from a prompt, token by token; closing the iterator stops the generation."""
+    request = requests.generate_request(session.resolve(model), prompt, chat=chat, system=system, options=options)
+    if request.options.n > 1:
+        message = f"stream gives one sample, not n={request.options.n}: use generate, or events"
+        raise InvalidRequest(message, param="n")
+    return _tokens_of(_generation(request))
+
+
+def events(
+    prompt: str | None = None,
+    *,
+    messages: Iterable[Message] | None = None,
+    model: Model = None,
+    chat: bool | None = None,
+    system: str | None = None,
+    **options: Unpack[Options],
+) -> Generator[Event, None, None]:
+    """Go on from a prompt or a conversation, as the protocol's events; `Collector` makes completions of them.
+
+    What is asked for is checked at once, the model kernel is found or started at the first `next()`, with `Progress`
+    while that takes. Closing the generator stops the generation.
+    """
+    name = session.resolve(model)
+    return _generation(
+        requests.generate_request(name, prompt, messages=messages, chat=chat, system=system, options=options)
+    )
+
+
+def _generation(request: GenerateRequest) -> Generator[Event, None, None]:
+    return session.stream(lambda client: client.generate(request, hub_token=hub_token(request.model, client)))
+
+
+def _tokens_of(stream: Generator[Event, None, None]) -> Iterator[Token]:
+    try:
+        for event in stream:
+            if isinstance(event, Tokens):
+                yield from event.tokens
+    finally:
+        stream.close()
+
+
+def _collect(request: GenerateRequest, before: tuple[Completion, ...] = ()) -> tuple[Completion, ...]:
+    """Return the completions of a request; whatever ends it early tells those that came `before` as well."""
+    collector = Collector()
+    try:
+        for event in _generation(request):
+            collector.add(event)
+    except KeyboardInterrupt as error:
+        raise GenerationInterrupted((*before, *collector.completions())) from error
+    except GptNotebookError as error:
+        error.partial = (*before, *collector.completions())
+        raise
+    return collector.completions()
+
+
+# --- tokens and likelihoods -----------------------------------------------------------------------------------------
+
+
+def next(prompt: str, k: int = 20, *, model: Model = None) -> list[Token]:  # noqa: A001 - the public name
+    """Return the k most probable tokens after a prompt, most probable first, each with its logprob."""
+    request = NextRequest(model=session.resolve(model), prompt=prompt, k=k)
+    return session.ask(lambda client: client.next(request, hub_token=hub_token(request.model, client)))
+
+
+def tokenize(text: str, *, model: Model = None, add_special_tokens: bool = True) -> list[Token]:
+    """Cut a text into the tokens that a model sees; they have no logprobs."""
+    request = TokenizeRequest(model=session.resolve(model), text=text, add_special_tokens=add_special_tokens)
+    return session.ask(lambda client: client.tokenize(request, hub_token=hub_token(request.model, client)))
+
+
+def score(
+    prompts: str | Sequence[str], choices: Sequence[str], *, normalize: scoring.Normalize = "sum", model: Model = None
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return how likely each choice is after each prompt.
+
+    A classifier in one line: `["bad", "good"][score(review, [" bad", " good"]).argmax()]`.
+
+    Args:
+        prompts: One text or many.
+        choices: The texts that may follow; a leading space usually belongs to the choice.
+        normalize: `sum` is the log-likelihood of the whole choice, `mean` that per token, fairer to long choices.
+        model: A model string; None is the default one.
+
+    Returns:
+        Natural-log likelihoods, shape (prompt, choice).
+    """
+    import numpy as np
+
+    prompts, choices = requests.strings("prompts", prompts), requests.strings("choices", choices)
+    if normalize not in ("sum", "mean"):
+        message = f'normalize is "sum" or "mean", not {normalize!r}'
+        raise InvalidRequest(message, param="normalize")
+    if "" in choices:
+        message = "an empty choice has no likelihood: leave it out"
+        raise InvalidRequest(message, param="choices")
+    scores = _scores(scoring.pair_requests(session.resolve(model), prompts, choices))
+    return np.array([scoring.likelihood(each, normalize) for each in scores]).reshape(len(prompts), len(choices))
+
+
+def perplexity(texts: str | Sequence[str], *, model: Model = None) -> scoring.Perplexity:
+    """Return the perplexity of a text, or of many taken together; `float()` gives the number."""
+    asked = scoring.text_requests(session.resolve(model), requests.strings("texts", texts))
+    return scoring.Perplexity(tokens=tuple(token for each in _scores(asked) for token in each.tokens))
+
+
+def _scores(asked: Iterable[ScoreRequest]) -> list[TextScore]:
+    return [event.score for request in asked for event in _scoring(request) if isinstance(event, Scored)]
+
+
+def _scoring(request: ScoreRequest) -> Generator[Event, None, None]:
+    return session.stream(lambda client: client.score(request, hub_token=hub_token(request.model, client)))

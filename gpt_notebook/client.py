@@ -1,0 +1,234 @@
+"""Calls to a model kernel, and its answers as they stream in.
+
+Each call has a connection of its own: closing it is what cancels the call, and an idle connection that the other side
+has dropped can't be met. Proxies and redirects are never followed, so the token goes to the given address and nowhere
+else. Knows neither how a model kernel is found nor what the answers are used for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from collections.abc import Generator, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from gpt_notebook.connection import Target, data_lines, send
+from gpt_notebook.errors import (
+    ConnectionLost,
+    GptNotebookError,
+    ModelKernelError,
+    ModelKernelNotRunning,
+    from_json,
+)
+from gpt_notebook.protocol import (
+    CancelRequest,
+    Done,
+    Event,
+    Failed,
+    GenerateRequest,
+    LoadRequest,
+    ModelInfo,
+    NextRequest,
+    ScoreRequest,
+    Status,
+    StopRequest,
+    Token,
+    TokenizeRequest,
+    UnloadRequest,
+    decode,
+    decode_event,
+    encode,
+)
+
+CONNECT_TIMEOUT = 5.0
+STATUS_TIMEOUT = 10.0
+CALL_TIMEOUT = 60.0
+"""In seconds, for calls that need no model. Those that may have to load one wait as long as that takes: the end of the
+model kernel's process ends them at once."""
+
+
+class Client:
+    """A model kernel at an address, `unix:<path>` or `http(s)://<host>:<port>`, and the token that it asks for."""
+
+    def __init__(self, address: str, token: str | None = None) -> None:
+        """Check the address; connects to nothing yet.
+
+        Raises:
+            InvalidRequest: that is no address.
+        """
+        self.address = address
+        self._token = token
+        self._target = Target.of(address)
+
+    def __repr__(self) -> str:
+        return f"Client({self.address!r})"
+
+    @property
+    def private(self) -> bool:
+        """Whether what is sent can't be read on the way."""
+        return self._target.private
+
+    def status(self, *, timeout: float = STATUS_TIMEOUT) -> Status:
+        """Ask the model kernel who it is and what it does."""
+        # One that is stopping says so with 503, and a status all the same.
+        accepted = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
+        answer = self._call("GET", "/health", timeout=timeout, accepted=accepted)
+        if "error" in answer:
+            raise from_json(answer["error"])
+        return decode(Status, answer)
+
+    def models(self) -> list[ModelInfo]:
+        """List the models that are loaded or at hand."""
+        return [decode(ModelInfo, each["gpt_notebook"]) for each in self._call("GET", "/v1/models")["data"]]
+
+    def generate(self, request: GenerateRequest, *, hub_token: str | None = None) -> Generator[Event, None, None]:
+        """Go on from a prompt; closing the generator cancels."""
+        return self._stream("/v1/generate", request, hub_token)
+
+    def load(self, request: LoadRequest, *, hub_token: str | None = None) -> Generator[Event, None, None]:
+        """Load a model: `Progress` events, then `Loaded`."""
+        return self._stream("/v1/load", request, hub_token)
+
+    def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> Generator[Event, None, None]:
+        """Score texts: one `Scored` event each, in order."""
+        return self._stream("/v1/score", request, hub_token)
+
+    def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
+        """Cut a text into tokens."""
+        return self._tokens("/v1/tokenize", request, hub_token)
+
+    def next(self, request: NextRequest, *, hub_token: str | None = None) -> list[Token]:
+        """Return the most probable next tokens, most probable first."""
+        return self._tokens("/v1/next", request, hub_token)
+
+    def unload(self, request: UnloadRequest) -> None:
+        """Give a model's memory back."""
+        self._call("POST", "/v1/unload", request)
+
+    def cancel(self, request: CancelRequest) -> int:
+        """Stop running requests; returns how many there were."""
+        return int(self._call("POST", "/v1/cancel", request)["cancelled"])
+
+    def stop(self, request: StopRequest) -> None:
+        """Ask the model kernel to leave; it answers first and leaves then.
+
+        Raises:
+            ModelKernelBusy: others use it and `force` is off.
+        """
+        self._call("POST", "/v1/stop", request)
+
+    def _tokens(self, path: str, request: object, hub_token: str | None) -> list[Token]:
+        answer = self._call("POST", path, request, hub_token=hub_token, timeout=None)
+        return [decode(Token, each) for each in answer["tokens"]]
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        request: object = None,
+        *,
+        hub_token: str | None = None,
+        timeout: float | None = CALL_TIMEOUT,
+        accepted: tuple[int, ...] = (HTTPStatus.OK,),
+    ) -> dict[str, Any]:
+        with self._answer(method, path, request, hub_token=hub_token, timeout=timeout, accepted=accepted) as response:
+            answer: dict[str, Any] = json.loads(response.read())
+            return answer
+
+    def _stream(self, path: str, request: object, hub_token: str | None) -> Generator[Event, None, None]:
+        """Yield the events of a stream until its end marker.
+
+        Raises:
+            ConnectionLost: it ended without one, or an event is missing.
+            GptNotebookError: what the model kernel says about a request that failed.
+        """
+        with self._answer("POST", path, request, hub_token=hub_token, timeout=None) as response:
+            for number, data in enumerate(data_lines(response)):
+                if data.get("seq") != number:
+                    raise self._lost()
+                event = decode_event(data)
+                if isinstance(event, Failed):
+                    raise from_json(event.error)
+                if event is not None:
+                    yield event
+                if isinstance(event, Done):
+                    return
+            raise self._lost()
+
+    @contextlib.contextmanager
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        request: object,
+        *,
+        hub_token: str | None,
+        timeout: float | None,
+        accepted: tuple[int, ...] = (HTTPStatus.OK,),
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send a request and give its answer for reading; leaving the block closes the connection."""
+        body = None if request is None else json.dumps(encode(request)).encode()
+        with contextlib.closing(self._connect()) as connection:
+            connection.sock.settimeout(timeout)
+            try:
+                send(connection, method, self._target.prefix + path, body, self._headers(hub_token))
+                with connection.getresponse() as response:
+                    if response.status not in accepted:
+                        raise self._refusal(response)
+                    yield response
+            except TimeoutError as error:
+                message = f"{self._name} is there but gave no answer within {timeout:g} s: {self._look_into}"
+                raise ModelKernelError(message) from error
+            except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+                raise self._lost() from error
+
+    def _connect(self) -> http.client.HTTPConnection:
+        connection = self._target.connection(CONNECT_TIMEOUT)
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            reason = error.strerror or str(error)
+            message = f"{self._name} does not answer ({reason}): {self._how_to_start}"
+            raise ModelKernelNotRunning(message) from error
+        return connection
+
+    def _headers(self, hub_token: str | None) -> dict[str, str]:
+        headers = {"Connection": "close", "Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        # Someone else's secret: not over a wire where it could be read.
+        if hub_token and self.private:
+            headers["X-Hub-Token"] = hub_token
+        return headers
+
+    def _refusal(self, response: http.client.HTTPResponse) -> GptNotebookError:
+        try:
+            return from_json(json.loads(response.read())["error"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            message = (
+                f"{self.address} answered {response.status} {response.reason}: is that a model kernel of gpt_notebook?"
+            )
+            return ModelKernelError(message)
+
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(
+            f"{self._name} went away before its answer was complete: run it again, or {self._look_into}"
+        )
+
+    @property
+    def _name(self) -> str:
+        return "the model kernel" if self._target.socket_path is not None else f"the model kernel at {self.address}"
+
+    @property
+    def _look_into(self) -> str:
+        where = "" if self._target.socket_path is not None else " on that machine"
+        return f"see why with  gpt-notebook logs{where}"
+
+    @property
+    def _how_to_start(self) -> str:
+        if self._target.socket_path is not None:
+            return "it starts with the next cell, or with  gpt-notebook serve"
+        return "check the address, and that  gpt-notebook serve  runs there"

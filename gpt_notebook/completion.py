@@ -1,0 +1,127 @@
+"""What a notebook gets for a prompt: completions, and how they come together from the events of a stream.
+
+Knows the protocol's events and nothing of HTTP; how a completion looks is display.py's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpt_notebook.protocol import (
+    Done,
+    Event,
+    Finished,
+    FinishReason,
+    SamplingOptions,
+    Started,
+    Timing,
+    Token,
+    Tokens,
+    Usage,
+)
+
+REPR_CHARACTERS = 60
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Completion:
+    """The text that a model put after a prompt, and everything that is needed to get it again."""
+
+    text: str
+    """The texts of `tokens`, joined."""
+    tokens: tuple[Token, ...]
+    finish_reason: FinishReason | None
+    """`stop`, `length` or `cancelled`; None when the stream was cut off."""
+    usage: Usage
+    model: str
+    fingerprint: str
+    """Which weights exactly."""
+    options: SamplingOptions
+    """What was really used, the drawn seed included."""
+    prompt: str
+    """The text that the model saw, its chat template filled in."""
+    prompt_token_ids: tuple[int, ...]
+    timing: Timing | None = None
+    """Where the time went; None until the whole request is done."""
+    index: int = 0
+    """Which of the `options.n` samples this is."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the model came to an end by itself: by a stop or by the length that was asked for."""
+        return self.finish_reason in ("stop", "length")
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that draws this very sample, alone, again."""
+        return None if self.options.seed is None else self.options.seed + self.index
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        shown = self.text if len(self.text) <= REPR_CHARACTERS else self.text[: REPR_CHARACTERS - 1] + "…"
+        end = self.finish_reason or "incomplete"
+        return f"<Completion {shown!r}: {len(self.tokens)} tokens, {end}, {self.model}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
+        del include, exclude
+        from gpt_notebook.display.bundle import completion_bundle
+
+        return completion_bundle(self)
+
+
+@dataclass
+class _Sample:
+    """One of the n samples as far as it has come."""
+
+    tokens: list[Token] = field(default_factory=list)
+    finished: Finished | None = None
+
+
+class Collector:
+    """Puts the events of one generation together; has completions to show at any moment."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.started: Started | None = None
+        self.timing: Timing | None = None
+        self._samples: list[_Sample] = []
+
+    def add(self, event: Event) -> None:
+        """Take in the next event of the stream; those that carry no part of a completion change nothing."""
+        match event:
+            case Started():
+                self.started = event
+                self._samples = [_Sample() for _ in range(event.options.n)]
+            case Tokens():
+                self._samples[event.index].tokens.extend(event.tokens)
+            case Finished():
+                self._samples[event.index].finished = event
+            case Done():
+                self.timing = event.timing
+
+    def completions(self) -> tuple[Completion, ...]:
+        """Return one completion a sample, those that are not finished with `finish_reason` None; () before the start."""
+        started = self.started
+        if started is None:
+            return ()
+        return tuple(self._completion(started, index, sample) for index, sample in enumerate(self._samples))
+
+    def _completion(self, started: Started, index: int, sample: _Sample) -> Completion:
+        counted = Usage(prompt_tokens=len(started.prompt_token_ids), completion_tokens=len(sample.tokens))
+        return Completion(
+            text="".join(token.text for token in sample.tokens),
+            tokens=tuple(sample.tokens),
+            finish_reason=sample.finished.finish_reason if sample.finished else None,
+            usage=sample.finished.usage if sample.finished else counted,
+            model=started.model,
+            fingerprint=started.fingerprint,
+            options=started.options,
+            prompt=started.prompt,
+            prompt_token_ids=started.prompt_token_ids,
+            timing=self.timing,
+            index=index,
+        )

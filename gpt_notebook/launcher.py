@@ -1,0 +1,237 @@
+"""Finds, starts and stops the model kernel of this user, machine and Python environment.
+
+Whether one is there is decided by connecting to it, never by a process id or a file that may be left over. Whoever needs
+one first starts it, under a lock, in a process session of its own, so that neither an interrupt nor the end of the
+notebook reaches it. Knows the model kernel only as a command to run and an address to ask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Generator
+
+from gpt_notebook import identity
+from gpt_notebook.client import Client
+from gpt_notebook.errors import (
+    ConnectionLost,
+    ModelKernelBusy,
+    ModelKernelError,
+    ModelKernelMismatch,
+    ModelKernelNotRunning,
+    ModelKernelStartFailed,
+    ModelKernelStopping,
+    RuntimeDirectoryError,
+)
+from gpt_notebook.protocol import PROTOCOL_VERSION, Progress, Status, StopRequest
+from gpt_notebook.runtime import RuntimeDirectory
+from gpt_notebook.settings import Settings
+
+POLL_SECONDS = 0.015
+PROGRESS_SECONDS = 0.25
+STOP_SECONDS = 15.0
+RETRY_SECONDS = 0.1
+
+LEAVING = (ModelKernelNotRunning, ModelKernelStopping, ConnectionLost)
+"""What a call may meet when the model kernel leaves at that very moment; a new one can be started."""
+
+
+def running(settings: Settings) -> tuple[Client, Status] | None:
+    """Return the model kernel that answers, whether it fits this process or not; None when there is none.
+
+    Raises:
+        ModelKernelNotRunning: the one that `settings.url` names doesn't answer.
+        ModelKernelError: one is there and gives no answer.
+        RuntimeDirectoryError: there is no safe place to look.
+    """
+    if settings.url is not None:
+        client = Client(settings.url, settings.token)
+        return client, client.status()
+    directory = RuntimeDirectory.of(settings)
+    directory.create()
+    address = directory.read_address()
+    if address is None:
+        return None
+    client = Client(address, directory.token())
+    try:
+        status = client.status()
+    except LEAVING:
+        return None
+    return None if status.state == "stopping" else (client, status)
+
+
+def find(settings: Settings) -> Client | None:
+    """Return the running model kernel if it fits this process; starts none."""
+    found = running(settings)
+    return found[0] if found and misfit(found[1], settings) is None else None
+
+
+def ensure(settings: Settings, on_progress: Callable[[Progress], object] | None = None) -> Client:
+    """Return a model kernel that fits this process, started if need be; see `ensuring`."""
+    waiting = ensuring(settings)
+    while True:
+        try:
+            progress = next(waiting)
+        except StopIteration as end:
+            client: Client = end.value
+            return client
+        if on_progress is not None:
+            on_progress(progress)
+
+
+def ensuring(settings: Settings) -> Generator[Progress, None, Client]:
+    """Return a model kernel that fits this process; yields while one is being started.
+
+    Of many processes that ask at the same moment one starts it and all get the same. An idle one of another version is
+    replaced.
+
+    Raises:
+        ModelKernelMismatch: the one that runs is of another version and busy, remote, or newer than this process.
+        ModelKernelStartFailed: it did not come up; says why.
+        ModelKernelNotRunning: the one that `settings.url` names doesn't answer.
+    """
+    found = running(settings)
+    if found is not None and (reason := misfit(found[1], settings)) is None:
+        return found[0]
+    if settings.url is not None:
+        message = f"the model kernel at {settings.url} {reason}: install the same version of gpt-notebook on both sides"
+        raise ModelKernelMismatch(message)
+    yield Progress(stage="starting")
+    directory = RuntimeDirectory.of(settings)
+    with directory.lock("start", wait=True):
+        deadline = time.monotonic() + settings.start_timeout
+        while time.monotonic() < deadline:
+            client = _fitting_or_dismissed(settings)
+            if client is None and _nobody_serves(directory):
+                client = yield from _started(directory, settings, deadline)
+            if client is not None:
+                return client
+            # One is there that does not answer: it is about to come up without us, or about to end.
+            time.sleep(RETRY_SECONDS)
+            yield Progress(stage="starting")
+    message = f"another model kernel holds {directory.path}/server.lock and does not answer: end that process"
+    raise ModelKernelStartFailed(message)
+
+
+def stop(settings: Settings, *, force: bool = False) -> bool:
+    """Stop the model kernel and wait until it is gone; False when there was none.
+
+    Raises:
+        ModelKernelBusy: others use it and `force` is off.
+        ModelKernelError: it was told to leave and stays.
+    """
+    found = running(settings)
+    if found is None:
+        return False
+    if settings.url is not None:
+        _dismiss(settings, *found, force=force)
+    else:
+        with RuntimeDirectory.of(settings).lock("start", wait=True):
+            _dismiss(settings, *found, force=force)
+    return True
+
+
+def misfit(status: Status, settings: Settings) -> str | None:
+    """Return why a model kernel can't work for this process, as the rest of a sentence about it."""
+    if status.protocol != PROTOCOL_VERSION:
+        return f"speaks protocol {status.protocol}, this notebook {PROTOCOL_VERSION}"
+    if settings.url is not None:
+        return None
+    if status.prefix != sys.prefix:
+        return f"runs in another Python environment ({status.prefix})"
+    if status.source_hash != identity.source_hash():
+        return "runs other source code than this notebook"
+    return None
+
+
+def _fitting_or_dismissed(settings: Settings) -> Client | None:
+    """Return the running model kernel; one that doesn't fit is told to leave."""
+    found = running(settings)
+    if found is None:
+        return None
+    client, status = found
+    reason = misfit(status, settings)
+    if reason is None:
+        return client
+    _check_we_are_current()
+    try:
+        _dismiss(settings, client, status, force=False)
+    except ModelKernelBusy as error:
+        message = (
+            f"the model kernel (process {status.pid}) {reason}, and it is busy: "
+            "wait until it is idle, or end it with  gpt-notebook stop --force"
+        )
+        raise ModelKernelMismatch(message) from error
+    return None
+
+
+def _check_we_are_current() -> None:
+    """Refuse to replace a model kernel when this process is the one that is out of date."""
+    if identity.source_hash.__wrapped__() != identity.source_hash():
+        message = "gpt_notebook was changed or upgraded since this process imported it: restart the notebook kernel"
+        raise ModelKernelMismatch(message)
+
+
+def _dismiss(settings: Settings, client: Client, status: Status, *, force: bool) -> None:
+    with contextlib.suppress(*LEAVING):
+        client.stop(StopRequest(force=force))
+    deadline = time.monotonic() + STOP_SECONDS
+    while not _gone(settings, client, status.pid):
+        if time.monotonic() > deadline:
+            message = f"the model kernel (process {status.pid}) was told to leave and is still there: end it with  kill {status.pid}"
+            raise ModelKernelError(message)
+        time.sleep(POLL_SECONDS)
+
+
+def _gone(settings: Settings, client: Client, pid: int | None) -> bool:
+    """Whether that very process neither answers nor, on this machine, holds its lock any more."""
+    try:
+        if client.status().pid == pid:
+            return False
+    except LEAVING:
+        pass
+    return settings.url is not None or _nobody_serves(RuntimeDirectory.of(settings))
+
+
+def _nobody_serves(directory: RuntimeDirectory) -> bool:
+    """Whether the lock that a model kernel holds for life is free; to be asked by who holds the start lock only."""
+    with directory.lock("server", wait=False) as free:
+        return free
+
+
+def _started(
+    directory: RuntimeDirectory, settings: Settings, deadline: float
+) -> Generator[Progress, None, Client | None]:
+    """Start a model kernel and wait for its first answer; None when it left because there is another."""
+    from gpt_notebook.model_process import ModelProcess
+
+    process = ModelProcess.start(directory, settings)
+    told = time.monotonic()
+    while True:
+        found = _running_so_far(settings)
+        if found is not None:
+            client, status = found
+            if misfit(status, settings) is None:
+                return client
+            _check_we_are_current()
+        now = time.monotonic()
+        code = process.poll()
+        if now > deadline or code not in (None, 0):
+            raise process.failure(settings)
+        if code == 0:
+            return None
+        if now - told > PROGRESS_SECONDS:
+            told = now
+            yield Progress(stage="starting")
+        time.sleep(POLL_SECONDS)
+
+
+def _running_so_far(settings: Settings) -> tuple[Client, Status] | None:
+    """Return what `running` does, and None also for one that can't say yet who it is."""
+    try:
+        return running(settings)
+    except RuntimeDirectoryError:
+        raise
+    except ModelKernelError:
+        return None

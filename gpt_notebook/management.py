@@ -1,0 +1,132 @@
+"""The public functions about models and about the model kernel; api.py has them beside those about text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+from gpt_notebook import launcher, saved_models
+from gpt_notebook.client import Client
+from gpt_notebook.errors import InvalidRequest, ModelKernelError
+from gpt_notebook.protocol import CancelRequest, Event, Loaded, LoadRequest, ModelInfo, Progress, Status, UnloadRequest
+from gpt_notebook.session import Model, Session, hub_token, session
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def models() -> list[ModelInfo]:
+    """List the models that can be used without a download: loaded, saved from a notebook, or in the hub's cache."""
+    saved = {info.source: info for info in saved_models.listing(session.settings)}
+    found: dict[str, ModelInfo] = {}
+    for info in [*session.ask(Client.models), *saved.values()]:
+        if info.source not in found or (info.loaded and not found[info.source].loaded):
+            found[info.source] = _named(info, saved.get(info.source))
+    return list(found.values())
+
+
+def _named(info: ModelInfo, saved: ModelInfo | None) -> ModelInfo:
+    """Return a model under the short name that it was saved under."""
+    return info if saved is None else replace(info, name=saved.name)
+
+
+def load(
+    model: Any,
+    *,
+    name: str | None = None,
+    tokenizer: Any = None,
+    dtype: Dtype | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+) -> ModelInfo:
+    """Load a model and keep it warm.
+
+    Args:
+        model: A model string, or a transformers model of this process, which is saved first.
+        name: What a model object is called from then on, in any notebook.
+        tokenizer: The tokenizer of a model object.
+        dtype: None keeps the one that the weights are stored in.
+        on_progress: Called with each `Progress`.
+    """
+    found = None
+    for event in load_events(model, name=name, tokenizer=tokenizer, dtype=dtype):
+        if isinstance(event, Loaded):
+            found = event.model
+        elif isinstance(event, Progress) and on_progress is not None:
+            on_progress(event)
+    if found is None:
+        message = "the model kernel loaded the model but did not say so: is it of another version?"
+        raise ModelKernelError(message)
+    return found
+
+
+def load_events(
+    model: Any, *, name: str | None = None, tokenizer: Any = None, dtype: Dtype | None = None
+) -> Generator[Event, None, None]:
+    """Load a model as `load` does, as the protocol's events; a model object is saved before the first."""
+    if isinstance(model, (str, os.PathLike)):
+        if name is not None or tokenizer is not None:
+            message = "name and tokenizer belong to a model object; a model string has its own"
+            raise InvalidRequest(message, param="name")
+        source = session.resolve(model)
+    else:
+        source = str(saved_models.save(model, name, tokenizer, session.settings))
+    request = LoadRequest(model=source, dtype=dtype)
+    return session.stream(lambda client: client.load(request, hub_token=hub_token(source, client)))
+
+
+def unload(model: Model = None) -> None:
+    """Give a model's memory back; nothing happens when no model kernel runs.
+
+    Raises:
+        ModelInUse: it has running requests.
+    """
+    found = launcher.running(session.settings)
+    if found is not None:
+        found[0].unload(UnloadRequest(model=session.resolve(model)))
+
+
+def use(model: Model) -> str:
+    """Make a model the default of this process and return what it resolves to; None: the one of the settings again."""
+    resolved = session.resolve(model) if model is not None else None
+    session.use(resolved)
+    return session.model
+
+
+def status() -> Status:
+    """Tell what the model kernel does; starts none, and says `stopped` when there is none."""
+    found = launcher.running(session.settings)
+    return found[1] if found else Status(state="stopped")
+
+
+def connect(url: str | None = None, *, token: str | None = None) -> Status:
+    """Use the model kernel at a URL from now on; None: the local one again.
+
+    Args:
+        url: Such as `https://gpu-machine:8642`.
+        token: Its secret; None takes GPT_NOTEBOOK_TOKEN, unless that belongs to the host of GPT_NOTEBOOK_URL.
+
+    Raises:
+        ModelKernelNotRunning: nothing answers there; the connection stays as it was.
+    """
+    attempt = Session()
+    attempt.connect(url, token)
+    if url is not None:
+        launcher.ensure(attempt.settings)
+    session.connect(url, token)
+    return status()
+
+
+def cancel(ids: Iterable[str] | None = None) -> int:
+    """Stop running requests, all or those with these ids; returns how many there were."""
+    found = launcher.running(session.settings)
+    return found[0].cancel(CancelRequest(ids=None if ids is None else tuple(ids))) if found else 0
+
+
+def shutdown(*, force: bool = False) -> bool:
+    """Stop the model kernel; False when there was none.
+
+    Raises:
+        ModelKernelBusy: others use it and `force` is off.
+    """
+    return launcher.stop(session.settings, force=force)

@@ -1,0 +1,145 @@
+"""From what people write to the protocol's requests, refused here if they make no sense.
+
+Checked before any model kernel is started or asked: a typing mistake should cost nothing.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypedDict
+
+from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions
+
+Message = ChatMessage | Mapping[str, str] | tuple[str, str]
+"""A turn of a conversation, as `ChatMessage`, `{"role": …, "content": …}` or `(role, content)`."""
+
+ROLES = ("system", "user", "assistant")
+
+
+class Options(TypedDict, total=False):
+    """The keyword options of a generation; `SamplingOptions` tells what each means."""
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    stop: str | Sequence[str]
+    seed: int | None
+    n: int
+    logprobs: int
+
+
+def sampling_options(given: Mapping[str, Any]) -> SamplingOptions:
+    """Return checked options.
+
+    Raises:
+        InvalidRequest: an option that doesn't exist (with the one that was probably meant) or an impossible value.
+    """
+    known = {each.name: each for each in fields(SamplingOptions)}
+    if unknown := [name for name in given if name not in known]:
+        raise InvalidRequest(unknown_name("option", unknown[0], known), param=unknown[0])
+    return SamplingOptions(**{name: _value(name, str(known[name].type), value) for name, value in given.items()})
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return one line about a name that doesn't exist: the nearest one that does, else all."""
+    from difflib import get_close_matches
+
+    known = list(known)
+    longer = [each for each in known if len(name) > 2 and each.startswith(name)]  # noqa: PLR2004 - not of a lone "--"
+    near = longer or get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"unknown {kind} {name}: {hint}"
+
+
+def _value(name: str, kind: str, value: Any) -> Any:
+    """Return an option's value as the plain Python value that JSON knows; numbers may come from NumPy."""
+    if name == "stop":
+        return _stop(value)
+    if value is None and "None" in kind:
+        return None
+    try:
+        if isinstance(value, (str, bytes, bool)):
+            raise TypeError  # noqa: TRY301 - one message for all that is no number
+        return float(value) if kind == "float" else operator.index(value)
+    except (TypeError, ValueError):
+        wanted = "a number" if kind == "float" else "a whole number"
+        message = f"{name} must be {wanted}, not {value!r}"
+        raise InvalidRequest(message, param=name) from None
+
+
+def _stop(value: Any) -> tuple[str, ...]:
+    return () if value is None or value == () else tuple(strings("stop", value))
+
+
+def strings(name: str, value: Any) -> list[str]:
+    """Return one string or many as a list.
+
+    Raises:
+        InvalidRequest: something else is in it, or there is none.
+    """
+    if isinstance(value, str):
+        return [value]
+    found = list(value) if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)) else [value]
+    if wrong := [each for each in found if not isinstance(each, str)]:
+        message = f"{name} must be a string or a list of strings, not {wrong[0]!r}"
+        raise InvalidRequest(message, param=name)
+    if not found:
+        message = f"{name} is empty: give at least one string"
+        raise InvalidRequest(message, param=name)
+    return found
+
+
+def chat_messages(messages: Iterable[Message]) -> tuple[ChatMessage, ...]:
+    """Return the turns of a conversation.
+
+    Raises:
+        InvalidRequest: something that is no turn, or a role that doesn't exist.
+    """
+    return tuple(_chat_message(each) for each in messages)
+
+
+def _chat_message(each: Any) -> ChatMessage:
+    match each:
+        case ChatMessage():
+            return each
+        case {"role": str(role), "content": str(content)} | (str(role), str(content)):
+            if role not in ROLES:
+                raise InvalidRequest(unknown_name("role", role, ROLES), param="messages")
+            return ChatMessage(role=role, content=content)  # type: ignore[arg-type]
+    message = f'{each!r} is no message: write {{"role": "user", "content": "…"}} or ("user", "…")'
+    raise InvalidRequest(message, param="messages")
+
+
+def generate_request(
+    model: str,
+    prompt: str | None,
+    *,
+    messages: Iterable[Message] | None = None,
+    chat: bool | None = None,
+    system: str | None = None,
+    options: Mapping[str, Any],
+) -> GenerateRequest:
+    """Return the request for a prompt or a conversation; `system` makes a conversation of a prompt.
+
+    Raises:
+        InvalidRequest: says what makes no sense.
+    """
+    sampling = sampling_options(options)
+    if prompt is not None and not isinstance(prompt, str):
+        message = f"a prompt is a string, or a list of strings, not {type(prompt).__name__}"
+        raise InvalidRequest(message, param="prompt")
+    turns = None if messages is None else chat_messages(messages)
+    if system is not None:
+        if chat is False:
+            message = "a system text needs a chat: leave out chat=False (%%gpt --complete), or the system text"
+            raise InvalidRequest(message, param="system")
+        if prompt is not None and turns is None:
+            turns, prompt = (ChatMessage(role="user", content=prompt),), None
+        turns = (ChatMessage(role="system", content=system), *(turns or ()))
+    return GenerateRequest(
+        model=model, prompt=prompt, messages=turns, chat=chat if turns is None else None, options=sampling
+    )

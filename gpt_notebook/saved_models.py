@@ -1,0 +1,127 @@
+"""Models by name and path: what a model string means here, and models of the notebook that are saved under a name.
+
+A model object lives in the notebook's process; the model kernel gets it through a directory, which then serves every
+notebook under its bare name. Loads nothing itself, and imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.protocol import DEFAULT_MODEL, ModelInfo
+from gpt_notebook.settings import Settings
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+_PATH_STARTS = ("/", "./", "../", "~")
+
+
+def directory(settings: Settings) -> Path:
+    """Return where saved models are."""
+    return settings.home_directory() / "models"
+
+
+def resolve(model: str, settings: Settings) -> str:
+    """Return a model string as the model kernel understands it.
+
+    A path that exists wins, then the name of a saved model; both become absolute paths. Anything else is for the model
+    kernel to judge. `@revision` and `+adapter` stay as they are.
+
+    Raises:
+        InvalidRequest: the string is empty.
+    """
+    if not model.strip():
+        message = "a model needs a name: leave it out for the default, or see  %gpt models"
+        raise InvalidRequest(message, param="model")
+    for base in (model, *_without_parts(model)):
+        if (path := _path(base, settings)) is not None:
+            return f"{path}{model[len(base) :]}"
+    if model.startswith(_PATH_STARTS):
+        return str(Path(model).expanduser().absolute())
+    return model
+
+
+def _without_parts(model: str) -> list[str]:
+    """Return the string without its `+adapter`, and without its `@revision` as well."""
+    without_adapter = model.partition("+")[0]
+    return [without_adapter, without_adapter.partition("@")[0]]
+
+
+def _path(base: str, settings: Settings) -> Path | None:
+    if base in ("", DEFAULT_MODEL):
+        return None
+    path = Path(base).expanduser()
+    # A bare name means a directory here only if there is a model in it: many a project has a directory called gpt2.
+    if (path / "config.json").is_file() or (base.startswith(_PATH_STARTS) and path.exists()):
+        return path.absolute()
+    saved = directory(settings) / base
+    return saved if NAME.fullmatch(base) and saved.is_dir() else None
+
+
+def listing(settings: Settings) -> list[ModelInfo]:
+    """Return the saved models, by name."""
+    with contextlib.suppress(FileNotFoundError):
+        return [
+            ModelInfo(
+                name=path.name,
+                source=str(path),
+                loaded=False,
+                bytes=sum(f.stat().st_size for f in path.glob("*.safetensors")),
+            )
+            for path in sorted(directory(settings).iterdir())
+            if NAME.fullmatch(path.name) and path.is_dir()
+        ]
+    return []
+
+
+def save(module: Any, name: str | None, tokenizer: Any, settings: Settings) -> Path:
+    """Write a transformers model and its tokenizer under a name, and return their directory.
+
+    Written beside the old one and put in its place at the end: a model kernel may have the old files mapped, and whoever
+    opens the name finds a whole model at any moment.
+
+    Raises:
+        InvalidRequest: no model, no name that can be used, or no tokenizer; says what is needed.
+    """
+    _check(module, name, tokenizer)
+    target = directory(settings) / str(name)
+    draft = target.with_name(f".tmp-{name}-{secrets.token_hex(4)}")
+    old = target.with_name(f".del-{name}-{secrets.token_hex(4)}")
+    try:
+        draft.mkdir(parents=True, mode=0o700)
+        module.save_pretrained(draft, safe_serialization=True)
+        tokenizer.save_pretrained(draft)
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(old)
+        draft.rename(target)
+    except OSError as error:
+        message = (
+            f"cannot save the model in {target.parent} ({error.strerror or error}): make room, or set GPT_NOTEBOOK_HOME"
+        )
+        raise InvalidRequest(message) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _check(module: Any, name: str | None, tokenizer: Any) -> None:
+    if not (hasattr(module, "save_pretrained") and hasattr(module, "config")):
+        message = f"load takes a model's name or a transformers model, not {type(module).__name__}"
+        raise InvalidRequest(message, param="model")
+    if name is None or not NAME.fullmatch(name) or name == DEFAULT_MODEL:
+        shown = "none was given" if name is None else f"{name!r} can't be used"
+        message = (
+            f"a model object needs a name ({shown}): "
+            f'load(model, name="my-model", tokenizer=tokenizer), of lower-case letters, digits and . _ -, but not {DEFAULT_MODEL}'
+        )
+        raise InvalidRequest(message, param="name")
+    if not hasattr(tokenizer, "save_pretrained"):
+        message = f"a model object needs its tokenizer: load(model, name={name!r}, tokenizer=AutoTokenizer.from_pretrained(…))"
+        raise InvalidRequest(message, param="tokenizer")

@@ -1,0 +1,103 @@
+"""A model kernel without a model, for tests: yours of notebook code, and ours.
+
+`FakeEngine` answers at once with a text that you give it, and `serving` puts the real server before it, so that a test
+goes the whole way over a socket and only the weights are missing:
+
+    from gpt_notebook.testing import FakeEngine, serving
+
+    def test_the_summary_is_one_line(monkeypatch):
+        with serving(FakeEngine("A fox finds a key.")) as model_kernel:
+            monkeypatch.setenv("GPT_NOTEBOOK_URL", model_kernel.address)
+            monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", model_kernel.token)
+            assert my_notebook.summarise("Once upon a time …") == "A fox finds a key."
+
+A `Gate` holds tokens back until the test has seen what it wants to see, with no sleep anywhere:
+
+    engine = FakeEngine("one two three", gate=Gate())
+    with serving(engine) as model_kernel:
+        events = model_kernel.client().generate(GenerateRequest(prompt="Count"))
+        engine.gate.let(1)
+        …                                            # one token has come, and the generation still runs
+        events.close()
+        engine.wait_until(lambda: not engine.requests())
+
+Needs what the model kernel needs (`gpt-notebook[local]`) but imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpt_notebook.fake_engine import FakeEngine, Gate
+from gpt_notebook.runtime import RuntimeDirectory
+from gpt_notebook.settings import Settings
+
+if TYPE_CHECKING:
+    from gpt_notebook.client import Client
+    from gpt_notebook.model_kernel.app import ModelKernel
+    from gpt_notebook.model_kernel.interface import EngineInterface
+
+__all__ = ["FakeEngine", "Gate", "ServedModelKernel", "serving"]
+
+
+@dataclass(frozen=True)
+class ServedModelKernel:
+    """A model kernel that runs in a thread."""
+
+    address: str
+    """What `gpt_notebook.connect` and `GPT_NOTEBOOK_URL` take."""
+    token: str = field(repr=False)
+    kernel: ModelKernel
+
+    def client(self) -> Client:
+        """Return a client of it."""
+        from gpt_notebook.client import Client
+
+        return Client(self.address, self.token)
+
+
+@contextlib.contextmanager
+def serving(
+    engine: EngineInterface, *, unix: bool = True, settings: Settings | None = None
+) -> Iterator[ServedModelKernel]:
+    """Run the real server in a thread, with an engine of your choice, until the block is left.
+
+    Args:
+        engine: a `FakeEngine`, or the real one.
+        unix: whether over a Unix socket in a temporary directory, or over TCP on 127.0.0.1.
+        settings: the limits of the server; its socket and token are in a temporary directory all the same.
+    """
+    import uvicorn  # noqa: F401 - says at once what is not installed
+
+    from gpt_notebook.model_kernel import server as servers
+    from gpt_notebook.model_kernel.app import ModelKernel
+
+    loop = asyncio.new_event_loop()
+
+    def leave() -> None:
+        server.should_exit = True
+
+    with tempfile.TemporaryDirectory(prefix="gpt-") as base:
+        # A path that no socket can have makes the listener take TCP.
+        place = Path(base) / ("run" if unix else "x" * 120)
+        settings = replace(settings or Settings(home=Path(base) / "home"), runtime_dir=place)
+        runtime = RuntimeDirectory.of(settings)
+        runtime.create()
+        with servers.local_listener(runtime) as (listener, address):
+            kernel = ModelKernel(engine, settings, address, leave)
+            server = servers.build(kernel, token=runtime.token(), hosts=servers.hosts_of(address))
+            thread = threading.Thread(target=loop.run_until_complete, args=(server.serve([listener]),), daemon=True)
+            thread.start()
+            try:
+                yield ServedModelKernel(address, runtime.token(), kernel)
+            finally:
+                loop.call_soon_threadsafe(lambda: kernel.stop(force=True))
+                thread.join()
+                loop.close()

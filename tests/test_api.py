@@ -1,0 +1,389 @@
+"""The Python functions: what they ask, what they give, and what they leave behind when something ends early."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fake_model_kernel import TOKEN, FakeModelKernel, Stream, serving, story
+
+import gpt_notebook as gpt
+from gpt_notebook import api, launcher
+from gpt_notebook.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    GenerationInterrupted,
+    InvalidRequest,
+    ModelKernelNotRunning,
+)
+from gpt_notebook.protocol import ChatMessage, Failed, Started
+from gpt_notebook.runtime import RuntimeDirectory
+
+
+@pytest.fixture(autouse=True)
+def _own_session(settings, monkeypatch):
+    """A session of the test's own, and nothing is started by accident."""
+    monkeypatch.setattr(api.session, "_model", None)
+    monkeypatch.setattr(api.session, "_remote", None)
+
+    def refuse(*_arguments):
+        pytest.fail("a model kernel would have been started")
+
+    monkeypatch.setattr(launcher, "_started", refuse)
+
+
+def asked(model_kernel: FakeModelKernel) -> dict:
+    return model_kernel.requests("/v1/generate")[-1]
+
+
+# --- generate -------------------------------------------------------------------------------------------------------
+
+
+def test_generate_gives_a_completion(model_kernel):
+    completion = gpt.generate("Once", max_new_tokens=3, seed=7)
+    assert completion.text == " upon a time"
+    assert asked(model_kernel)["prompt"] == "Once"
+    assert asked(model_kernel)["model"] == "storyteller"
+
+
+def test_every_option_is_sent_explicitly(model_kernel):
+    gpt.generate("Once")
+    assert asked(model_kernel)["options"] == {
+        "max_new_tokens": 120,
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "top_k": 0,
+        "stop": [],
+        "seed": None,
+        "n": 1,
+        "logprobs": 0,
+    }
+
+
+def test_numbers_may_come_from_numpy_and_stop_may_be_one_string(model_kernel):
+    gpt.generate("Once", max_new_tokens=np.int64(5), temperature=np.float32(0.5), top_p=1, stop="\n")
+    options = asked(model_kernel)["options"]
+    assert (options["max_new_tokens"], options["temperature"], options["top_p"]) == (5, 0.5, 1.0)
+    assert options["stop"] == ["\n"]
+
+
+def test_several_samples_are_a_list(model_kernel):
+    model_kernel.scripts["/v1/generate"] = story(" a", n=2)
+    assert [each.text for each in gpt.generate("Once", n=2)] == [" a", " a"]
+
+
+def test_several_prompts_are_a_list(model_kernel):
+    assert [each.text for each in gpt.generate(["Once", "Twice"])] == [" upon a time"] * 2
+    assert [body["prompt"] for body in model_kernel.requests("/v1/generate")] == ["Once", "Twice"]
+
+
+def test_chat_takes_turns_in_any_form(model_kernel):
+    turns = [{"role": "user", "content": "Hi"}, ("assistant", "Hello"), ChatMessage(role="user", content="Bye")]
+    assert gpt.chat(turns, system="Be brief").text == " upon a time"
+    assert [(each["role"], each["content"]) for each in asked(model_kernel)["messages"]] == [
+        ("system", "Be brief"),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Bye"),
+    ]
+
+
+def test_a_system_text_makes_a_chat_of_a_prompt(model_kernel):
+    gpt.generate("Hi", system="Be brief")
+    assert asked(model_kernel)["prompt"] is None
+    assert [each["role"] for each in asked(model_kernel)["messages"]] == ["system", "user"]
+
+
+def test_stream_gives_tokens(model_kernel):
+    assert [token.text for token in gpt.stream("Once")] == [" upon", " a", " time"]
+
+
+def test_leaving_a_stream_early_stops_the_generation(model_kernel):
+    gone = threading.Event()
+
+    def script(stream: Stream, _body: dict) -> None:
+        stream.send(*story(" upon")[:2])
+        stream.wait_until_closed()
+        gone.set()
+
+    model_kernel.scripts["/v1/generate"] = script
+    tokens = gpt.stream("Once")
+    assert next(tokens).text == " upon"
+    tokens.close()
+    assert gone.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: gpt.generate("x", temprature=1), "unknown option temprature: did you mean temperature"),
+        (lambda: gpt.generate("x", max_tokens=1), "did you mean max_new_tokens"),
+        (lambda: gpt.generate("x", temperature="hot"), "temperature must be a number, not 'hot'"),
+        (lambda: gpt.generate("x", max_new_tokens=1.5), "max_new_tokens must be a whole number, not 1.5"),
+        (lambda: gpt.generate("x", n=True), "n must be a whole number"),
+        (lambda: gpt.generate("x", top_p=2), "top_p"),
+        (lambda: gpt.generate("x", stop=[1]), "stop must be"),
+        (lambda: gpt.generate("x", system="s", chat=False), "a system text needs a chat"),
+        (lambda: gpt.generate(3), "prompt must be a string or a list of strings"),
+        (lambda: gpt.generate([]), "prompt is empty"),
+        (lambda: gpt.generate("x", model=" "), "a model needs a name"),
+        (lambda: gpt.stream("x", n=2), "one sample"),
+        (lambda: gpt.chat([]), "at least one message"),
+        (lambda: gpt.chat(["hello"]), "'hello' is no message"),
+        (lambda: gpt.chat([("usr", "hello")]), "did you mean user"),
+        (lambda: gpt.events("x", messages=[("user", "y")]), "exactly one"),
+        (lambda: gpt.score("x", ["a"], normalize="max"), "normalize"),
+        (lambda: gpt.score("x", ["a", ""]), "empty choice"),
+        (lambda: gpt.perplexity([]), "texts is empty"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line_before_anything_is_started(settings, call, words):
+    with pytest.raises(InvalidRequest) as caught:
+        call()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# --- early ends -----------------------------------------------------------------------------------------------------
+
+
+def test_an_error_in_mid_stream_keeps_what_came_before(model_kernel):
+    error = {"code": "out_of_memory", "message": "no room"}
+    model_kernel.scripts["/v1/generate"] = [*story(" upon", " a")[:2], Failed(error=error)]
+    with pytest.raises(gpt.GptNotebookError) as caught:
+        gpt.generate("Once")
+    assert [each.text for each in caught.value.partial] == [" upon"]
+
+
+def test_an_interrupt_keeps_what_came_before_and_stops_the_generation(model_kernel):
+    gone = threading.Event()
+
+    def script(stream: Stream, body: dict) -> None:
+        if body["prompt"] == "Once":
+            stream.send(*story(" upon"))
+            return
+        stream.send(*story(" a")[:2])
+        stream.comment()
+        os.kill(os.getpid(), signal.SIGINT)
+        stream.wait_until_closed()
+        gone.set()
+
+    model_kernel.scripts["/v1/generate"] = script
+    with pytest.raises(GenerationInterrupted) as caught:
+        gpt.generate(["Once", "Twice"])
+    first, *rest = caught.value.partial
+    assert (first.text, first.complete) == (" upon", True)
+    assert not any(each.complete for each in rest)
+    assert gone.wait(5)
+
+
+def test_one_that_leaves_before_its_first_word_is_asked_again(model_kernel):
+    attempts = []
+
+    def script(stream: Stream, _body: dict) -> None:
+        attempts.append(stream)
+        if len(attempts) == 1:
+            stream.die()
+        else:
+            stream.send(*story(" upon"))
+
+    model_kernel.scripts["/v1/generate"] = script
+    assert gpt.generate("Once").text == " upon"
+    assert len(attempts) == 2
+
+
+def test_one_that_leaves_in_mid_sentence_is_not(model_kernel):
+    def script(stream: Stream, _body: dict) -> None:
+        stream.send(*story(" upon")[:2])
+        stream.die()
+
+    model_kernel.scripts["/v1/generate"] = script
+    with pytest.raises(ConnectionLost) as caught:
+        gpt.generate("Once")
+    assert [each.text for each in caught.value.partial] == [" upon"]
+    assert len(model_kernel.requests("/v1/generate")) == 1
+
+
+# --- tokens and likelihoods -----------------------------------------------------------------------------------------
+
+
+def test_next_and_tokenize(model_kernel):
+    assert [token.text for token in gpt.next("Once", k=2)] == [" upon", " a"]
+    assert model_kernel.requests("/v1/next") == [{"prompt": "Once", "model": "storyteller", "k": 2}]
+    assert [token.text for token in gpt.tokenize("Once")] == ["Once"]
+
+
+def test_score_is_an_array_of_prompts_and_choices(model_kernel):
+    scores = gpt.score(["one", "two"], [" a", " bad", " c"])
+    assert scores.tolist() == [[-2, -4, -2], [-2, -4, -2]]
+    assert gpt.score("one", [" a", " bad"], normalize="mean").tolist() == [[-1, -1]]
+
+
+def test_many_texts_go_in_several_requests(model_kernel):
+    assert gpt.score(["prompt"] * 50, ["a", "bb"]).shape == (50, 2)
+    assert [len(body["prompts"]) for body in model_kernel.requests("/v1/score")] == [64, 36]
+
+
+def test_perplexity_counts_the_tokens_that_have_a_likelihood(model_kernel):
+    perplexity = gpt.perplexity(["abc", "de"])
+    assert float(perplexity) == pytest.approx(np.e)
+    assert len(perplexity.tokens) == 5
+    assert perplexity.per_token == (1.0, 1.0, 1.0)
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+class FakeModel:
+    config = SimpleNamespace()
+
+    def __init__(self, content: str = "weights") -> None:
+        self.content = content
+
+    def save_pretrained(self, path, *, safe_serialization: bool) -> None:
+        assert safe_serialization
+        (path / "model.safetensors").write_text(self.content)
+        (path / "config.json").write_text("{}")
+
+
+class FakeTokenizer:
+    def save_pretrained(self, path) -> None:
+        (path / "tokenizer.json").write_text("{}")
+
+
+def test_a_model_object_is_saved_under_its_name_and_loaded(model_kernel, settings):
+    told = []
+    gpt.load(FakeModel(), name="my-model", tokenizer=FakeTokenizer(), on_progress=told.append)
+    path = settings.home / "models" / "my-model"
+    assert model_kernel.requests("/v1/load") == [{"model": str(path), "dtype": None}]
+    assert (path / "tokenizer.json").exists()
+    gpt.generate("Once", model="my-model+voice:3")
+    assert asked(model_kernel)["model"] == f"{path}+voice:3"
+    assert ("my-model", str(path)) in [(each.name, each.source) for each in gpt.models()]
+
+
+def test_saving_again_replaces_the_files_and_never_writes_into_them(model_kernel, settings):
+    path = settings.home / "models" / "my-model" / "model.safetensors"
+    gpt.load(FakeModel("old"), name="my-model", tokenizer=FakeTokenizer())
+    with path.open() as mapped:
+        gpt.load(FakeModel("new"), name="my-model", tokenizer=FakeTokenizer())
+        assert mapped.read() == "old"
+    assert path.read_text() == "new"
+    assert [each.name for each in path.parent.parent.iterdir()] == ["my-model"]
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        (FakeModel(), {"tokenizer": FakeTokenizer()}, "needs a name"),
+        (FakeModel(), {"name": "../up", "tokenizer": FakeTokenizer()}, "'../up' can't be used"),
+        (FakeModel(), {"name": "storyteller", "tokenizer": FakeTokenizer()}, "can't be used"),
+        (FakeModel(), {"name": "mine"}, "needs its tokenizer: load(model, name='mine'"),
+        (3, {"name": "mine"}, "not int"),
+        ("gpt2", {"name": "mine"}, "belong to a model object"),
+    ],
+)
+def test_what_can_not_be_loaded_is_refused(settings, model, options, words):
+    with pytest.raises(InvalidRequest) as caught:
+        gpt.load(model, **options)
+    assert words in str(caught.value)
+
+
+def test_a_relative_path_is_made_absolute_here(model_kernel, tmp_path, monkeypatch):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    (tmp_path / "gpt2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    resolved = {name: api.session.resolve(name) for name in ("tiny", "./tiny@main", "./none", "gpt2", "org/model@v1+a")}
+    assert resolved == {
+        "tiny": f"{tmp_path}/tiny",
+        "./tiny@main": f"{tmp_path}/tiny@main",
+        "./none": f"{tmp_path}/none",
+        "gpt2": "gpt2",
+        "org/model@v1+a": "org/model@v1+a",
+    }
+
+
+def test_use_changes_the_default(model_kernel):
+    assert gpt.use("gpt2") == "gpt2"
+    gpt.generate("Once")
+    assert asked(model_kernel)["model"] == "gpt2"
+    assert gpt.use(None) == "storyteller"
+
+
+def test_a_hub_token_that_is_set_later_counts_and_goes_only_where_it_is_needed(model_kernel, settings, monkeypatch):
+    def sent(model: str) -> str | None:
+        gpt.generate("Once", model=model)
+        return model_kernel.calls[-1][2].get("X-Hub-Token")
+
+    assert sent("org/gated") is None
+    monkeypatch.setenv("HF_TOKEN", "hf_now")
+    assert sent("org/gated") == "hf_now"
+    assert sent("storyteller") is None
+    assert sent("/a/path") is None
+
+
+# --- the model kernel -----------------------------------------------------------------------------------------------
+
+
+def test_asking_starts_none(settings):
+    assert gpt.status().state == "stopped"
+    assert gpt.cancel() == 0
+    assert not gpt.shutdown()
+    gpt.unload("gpt2")
+
+
+def test_status_cancel_and_unload(model_kernel):
+    assert gpt.status().pid == model_kernel.pid
+    assert gpt.cancel(["1"]) == 2
+    gpt.unload("gpt2")
+    assert model_kernel.requests("/v1/unload") == [{"model": "gpt2"}]
+
+
+def test_shutdown(model_kernel):
+    assert gpt.shutdown()
+    assert gpt.status().state == "stopped"
+
+
+@pytest.fixture
+def remote():
+    kernel = FakeModelKernel()
+    yield kernel
+    kernel.close()
+
+
+def test_connect_uses_the_other_one_from_then_on(model_kernel, remote):
+    gpt.connect(remote.address, token=TOKEN)
+    gpt.generate("Once")
+    assert len(remote.requests("/v1/generate")) == 1
+    assert gpt.connect(None).pid == model_kernel.pid
+    gpt.generate("Once")
+    assert len(model_kernel.requests("/v1/generate")) == 1
+
+
+def test_a_connection_that_fails_changes_nothing(model_kernel, remote):
+    with pytest.raises(AuthenticationFailed):
+        gpt.connect(remote.address, token="wrong")
+    remote.close()
+    with pytest.raises(ModelKernelNotRunning):
+        gpt.connect(remote.address, token=TOKEN)
+    assert gpt.generate("Once").text == " upon a time"
+    assert len(model_kernel.requests("/v1/generate")) == 1
+
+
+def test_the_environments_token_goes_to_the_environments_host_only(settings, remote, monkeypatch):
+    monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", TOKEN)
+    gpt.connect(remote.address)
+    monkeypatch.setenv("GPT_NOTEBOOK_URL", "http://gpu-machine:8642")
+    with pytest.raises(AuthenticationFailed):
+        gpt.connect(remote.address)
+    assert "Authorization" not in remote.calls[-1][2]
+
+
+def test_events_begin_with_the_start(settings):
+    with serving(RuntimeDirectory.of(settings)):
+        assert isinstance(next(gpt.events("Once")), Started)

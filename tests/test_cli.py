@@ -1,0 +1,219 @@
+"""The command: what it prints, its exit codes, and one line for what goes wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_model_kernel import Stream, story
+
+from gpt_notebook import api, cli, command_line, doctor, identity
+from gpt_notebook.protocol import Progress, Token
+from gpt_notebook.terminal import shaded
+
+DOCUMENTATION = identity.PACKAGE.parent / "docs" / "command.md"
+
+
+@pytest.fixture(autouse=True)
+def _own_session(settings, monkeypatch):
+    monkeypatch.setattr(api.session, "_model", None)
+    monkeypatch.setattr(api.session, "_remote", None)
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    try:
+        code = cli.main(arguments)
+    except SystemExit as end:
+        code = int(end.code)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def started(*arguments: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gpt_notebook", *arguments],
+        env=os.environ | {"PYTHONPATH": str(identity.PACKAGE.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_generate_streams_the_text(capsys, model_kernel):
+    assert run(capsys, "generate", "Once") == (0, " upon a time\n", "")
+
+
+def test_its_options_arrive(capsys, model_kernel):
+    line = "generate Once -m gpt2 --max 3 -t 0.5 --top-p 0.9 --top-k 4 --stop . --stop ! --seed 5 --system Short"
+    run(capsys, *line.split())
+    body = model_kernel.requests("/v1/generate")[-1]
+    assert body["model"] == "gpt2"
+    assert body["options"] == {
+        "max_new_tokens": 3,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 4,
+        "stop": [".", "!"],
+        "seed": 5,
+        "n": 1,
+        "logprobs": 0,
+    }
+    assert [each["content"] for each in body["messages"]] == ["Short", "Once"]
+
+
+@pytest.mark.parametrize(("option", "chat"), [((), None), (("--chat",), True), (("--complete",), False)])
+def test_chat_or_not(capsys, model_kernel, option, chat):
+    run(capsys, "generate", "Once", *option)
+    assert model_kernel.requests("/v1/generate")[-1]["chat"] is chat
+
+
+def test_several_samples_come_one_after_the_other(capsys, model_kernel):
+    model_kernel.scripts["/v1/generate"] = story(" a", " b", n=2, seed=5)
+    assert run(capsys, "generate", "Once", "-n", "2")[1] == "--- 1 of 2, seed 5\n a b\n--- 2 of 2, seed 6\n a b\n"
+
+
+def test_a_dash_reads_the_standard_input(capsys, model_kernel, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Twice\n"))
+    run(capsys, "generate", "-")
+    assert model_kernel.requests("/v1/generate")[-1]["prompt"] == "Twice\n"
+
+
+def test_a_terminal_is_not_commanded_by_the_model(capsys, model_kernel, monkeypatch):
+    model_kernel.scripts["/v1/generate"] = [Progress(stage="reading", model="gpt2"), *story("\x1b[2J")]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, out, err = run(capsys, "generate", "Once")
+    assert out == "␛[2J\n"
+    assert "gpt2" in err
+
+
+def test_stop_and_status_without_one(capsys):
+    assert run(capsys, "stop")[:2] == (0, "no model kernel is running\n")
+    code, out, _ = run(capsys, "status")
+    assert (code, "no model kernel" in out) == (0, True)
+
+
+def test_stop_status_and_models_with_one(capsys, model_kernel):
+    assert str(model_kernel.pid) in run(capsys, "status")[1]
+    assert "storyteller" in run(capsys, "models")[1]
+    model_kernel.busy = True
+    assert run(capsys, "stop") == (1, "", "gpt-notebook: 2 requests are running\n")
+    assert run(capsys, "stop", "--force") == (0, "stopped\n", "")
+
+
+def test_logs(capsys, model_kernel, settings):
+    assert "no model kernel has run here yet" in run(capsys, "logs")[2]
+    log = next(Path(settings.runtime_dir).iterdir()) / "model-kernel.log"
+    log.write_text("one\ntwo\nthree\n")
+    assert run(capsys, "logs", "-n", "2")[1] == "two\nthree\n"
+
+
+def test_logs_follow_also_what_is_rotated(model_kernel, settings):
+    log = next(Path(settings.runtime_dir).iterdir()) / "model-kernel.log"
+    log.write_text("one\n")
+    following = started("logs", "-f")
+    assert following.stdout.readline() == "one\n"
+    log.rename(log.with_suffix(".1"))
+    log.write_text("two\n")
+    assert following.stdout.readline() == "two\n"
+    following.send_signal(signal.SIGINT)
+    _, err = following.communicate(timeout=10)
+    assert (err, following.returncode) == ("", 130)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("genrate x", "gpt-notebook: unknown command genrate: did you mean generate?"),
+        ("stop --forse", "gpt-notebook stop: unknown option --forse: did you mean --force?"),
+        ("generate x --temp 1", "gpt-notebook generate: unknown option --temp: did you mean --temperature?"),
+        ("generate x y", "gpt-notebook generate: 'y' is one word too many: put quotes around a text of several words"),
+        ("generate", "gpt-notebook generate: the following arguments are required: prompt"),
+        ("serve --port x", "gpt-notebook serve: argument --port: invalid port value: 'x'"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_code_2(capsys, arguments, line):
+    assert run(capsys, *arguments.split()) == (2, "", f"{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generate", "x", "-t", "-1"], "temperature must be at least 0"),
+        (["generate", "x", "--max", "0"], "max_new_tokens must be at least 1"),
+        (["generate", ""], "nothing to go on from"),
+        (["generate", "x", "-m", ""], "a model needs a name"),
+    ],
+)
+def test_what_can_not_work_is_one_line_and_code_1(capsys, arguments, words):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(rf"gpt-notebook: .*{words}.*\n", err)
+
+
+def test_interrupting_is_quiet_and_stops_the_generation(model_kernel):
+    asked = []
+
+    def script(stream: Stream, _body: dict) -> None:
+        stream.send(*story(" upon")[:2])
+        asked.append(stream)
+        stream.wait_until_closed()
+
+    model_kernel.scripts["/v1/generate"] = script
+    process = started("generate", "Once")
+    assert process.stdout.read(5) == " upon"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (130, "\n", "")
+    assert asked[0].closed.wait(5)
+
+
+def test_a_reader_that_leaves_is_no_error(model_kernel):
+    model_kernel.scripts["/v1/generate"] = story(*[" word" * 100] * 1000)
+    process = started("generate", "Once")
+    process.stdout.read(5)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    process.wait(10)
+
+
+def test_help_and_version(capsys):
+    assert run(capsys, "--version")[1] == f"gpt-notebook {identity.__version__}\n"
+    assert "doctor" in run(capsys)[1]
+
+
+def test_every_command_and_option_is_documented():
+    text = DOCUMENTATION.read_text("utf-8")
+    parser, commands = command_line.build()
+    sections = dict(re.findall(r"^## `(\w+).*?`$(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert sorted(sections) == sorted(commands)
+    for name, each in {**commands, "": parser}.items():
+        options = {option for action in each._actions for option in action.option_strings} - {"-h", "--help"}
+        documented = sections.get(name, text)
+        assert not [option for option in options if not re.search(rf"`{option}\b", documented)], name
+
+
+def test_doctor_says_what_to_do(capsys, settings, model_kernel, monkeypatch):
+    monkeypatch.setitem(doctor.NEEDED, "torch", (99, 0))
+    monkeypatch.setitem(doctor.NEEDED, "no-such-package", (1,))
+    code, out, _ = run(capsys, "doctor")
+    assert code == 1
+    assert re.search(r"✗ torch +\S+ is too old: run  pip install 'torch>=99.0'", out)
+    assert re.search(r"✗ no-such-package +not installed: run  pip install", out)
+    assert re.search(r"✓ runtime directory +\S+", out)
+    assert re.search(rf"✓ model kernel +process {model_kernel.pid}", out)
+    assert all(line[0] in "✓✗" for line in out.splitlines())
+
+
+def test_tokens_are_shaded_by_their_probability():
+    tokens = [Token(id=1, text=" sure", logprob=0.0), Token(id=2, text="\n", logprob=-20.0), Token(id=3, text="?")]
+    assert list(shaded(tokens, colour=False)) == [" sure█", "⏎▁", "?▁"]
+    assert next(shaded(tokens, colour=True)) == "\x1b[48;5;255m\x1b[38;5;232m sure\x1b[0m"

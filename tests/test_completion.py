@@ -1,0 +1,49 @@
+"""Completions: put together from a stream's events, whole or as far as it came."""
+
+from __future__ import annotations
+
+from fake_model_kernel import story
+
+from gpt_notebook.completion import Collector, Completion
+from gpt_notebook.protocol import Progress
+
+
+def collected(events) -> tuple[Completion, ...]:
+    collector = Collector()
+    for event in events:
+        collector.add(event)
+    return collector.completions()
+
+
+def test_a_whole_stream_is_a_complete_completion():
+    (completion,) = collected(story(" upon", " a", " time"))
+    assert str(completion) == completion.text == " upon a time"
+    assert [token.text for token in completion.tokens] == [" upon", " a", " time"]
+    assert (completion.finish_reason, completion.complete) == ("length", True)
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (1, 3)
+    assert (completion.prompt, completion.prompt_token_ids) == ("Once", (5,))
+    assert completion.timing.total == 0.1
+
+
+def test_a_stream_that_was_cut_off_is_an_incomplete_one():
+    (completion,) = collected(story(" upon", " a", " time")[:3])
+    assert completion.text == " upon a"
+    assert (completion.finish_reason, completion.complete) == (None, False)
+    assert completion.usage.completion_tokens == 2
+    assert "incomplete" in repr(completion)
+
+
+def test_before_its_start_there_is_nothing():
+    assert collected([Progress(stage="starting"), Progress(stage="queued", done=2)]) == ()
+
+
+def test_samples_are_kept_apart_and_each_knows_its_seed():
+    first, second = collected(story(" a", " b", n=2, seed=40))
+    assert first.text == second.text == " a b"
+    assert (first.seed, second.seed) == (40, 41)
+    assert (first.index, second.index) == (0, 1)
+
+
+def test_a_long_one_is_short_in_a_list():
+    (completion,) = collected(story(*[" word"] * 500))
+    assert len(repr(completion)) < 130

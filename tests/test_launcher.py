@@ -1,0 +1,250 @@
+"""The launcher: one model kernel for all who ask, the right one, and an honest line when there can be none."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+from fake_model_kernel import FakeModelKernel, serving
+
+from gpt_notebook import identity, launcher, model_process
+from gpt_notebook.errors import (
+    ModelKernelBusy,
+    ModelKernelMismatch,
+    ModelKernelNotRunning,
+    ModelKernelStartFailed,
+    RuntimeDirectoryError,
+)
+from gpt_notebook.protocol import Progress
+from gpt_notebook.runtime import RuntimeDirectory
+from gpt_notebook.settings import Settings
+
+TESTS = Path(__file__).parent
+
+SERVE = textwrap.dedent(
+    f"""
+    import dataclasses, os, sys, threading
+    sys.path[:0] = [{str(TESTS)!r}, {str(identity.PACKAGE.parent)!r}]
+    from fake_model_kernel import serving
+    from gpt_notebook.runtime import RuntimeDirectory
+    from gpt_notebook.settings import Settings
+
+    directory = RuntimeDirectory.of(Settings.from_environment())
+    with directory.lock("server", wait=False) as mine:
+        if mine:
+            with serving(directory) as kernel:
+                kernel.status = dataclasses.replace(kernel.status, pid=os.getpid())
+                kernel._thread.join()
+    """
+)
+"""A model kernel as far as the launcher can tell, in a process of its own."""
+
+
+@pytest.fixture
+def started(settings, monkeypatch):
+    """Have the launcher start fakes; ends those that were."""
+    pids: list[int] = []
+    start = model_process.ModelProcess.start
+
+    def remembered(*arguments):
+        process = start(*arguments)
+        pids.append(process.process.pid)
+        return process
+
+    monkeypatch.setattr(model_process.ModelProcess, "start", remembered)
+    monkeypatch.setattr(model_process, "command", lambda: [sys.executable, "-P", "-c", SERVE])
+    yield pids
+    for pid in pids:
+        with_nobody_left(pid)
+
+
+def with_nobody_left(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def commanding(monkeypatch, code: str) -> None:
+    monkeypatch.setattr(model_process, "command", lambda: [sys.executable, "-c", code])
+
+
+def test_looking_starts_nothing(settings, started):
+    assert launcher.running(settings) is None
+    assert launcher.find(settings) is None
+    assert not launcher.stop(settings)
+    assert started == []
+
+
+def test_the_first_to_ask_starts_one_and_the_next_finds_it(settings, started):
+    told: list[Progress] = []
+    first = launcher.ensure(settings, told.append)
+    assert launcher.ensure(settings).status().pid == first.status().pid == started[0]
+    assert len(started) == 1
+    assert told[0] == Progress(stage="starting")
+
+
+def test_it_gets_a_session_of_its_own_and_no_secrets(settings, started, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", "s3cret")
+    launcher.ensure(settings)
+    (pid,) = started
+    assert os.getsid(pid) == pid
+    seen = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+    token = RuntimeDirectory.of(settings).token()
+    assert not any(secret.encode() in seen for secret in ("hf_secret", "s3cret", token))
+
+
+def test_it_is_told_the_settings_of_this_process_not_of_the_environment(settings, tmp_path):
+    environment = model_process.environment(dataclasses.replace(settings, idle_timeout=5.0, home=tmp_path, device=None))
+    assert environment["GPT_NOTEBOOK_IDLE_TIMEOUT"] == "5.0"
+    assert Settings.from_environment(environment).home == tmp_path
+    assert "GPT_NOTEBOOK_DEVICE" not in environment
+
+
+def test_many_processes_that_ask_at_once_get_the_same(settings, started):
+    ask = textwrap.dedent(
+        f"""
+        import sys
+        from gpt_notebook import launcher, model_process
+        from gpt_notebook.settings import Settings
+        model_process.command = lambda: [sys.executable, "-P", "-c", {SERVE!r}]
+        sys.stdin.read()
+        print(launcher.ensure(Settings.from_environment()).status().pid)
+        """
+    )
+    environment = os.environ | {"PYTHONPATH": str(identity.PACKAGE.parent)}
+    asking = [
+        subprocess.Popen(
+            [sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(8)
+    ]
+    for process in asking:
+        process.stdin.close()
+        process.stdin = None
+    pids = {process.communicate()[0].strip() for process in asking}
+    assert len(pids) == 1
+    started.append(int(pids.pop()))
+
+
+def test_after_a_kill_the_next_call_starts_another(settings, started):
+    launcher.ensure(settings)
+    os.kill(started[0], signal.SIGKILL)
+    assert launcher.ensure(settings).status().pid == started[1]
+
+
+def test_a_socket_and_an_address_that_are_left_over_do_not_matter(settings, started):
+    with serving(RuntimeDirectory.of(settings)):
+        pass
+    assert launcher.find(settings) is None
+    launcher.ensure(settings)
+    assert len(started) == 1
+
+
+def test_an_idle_one_of_another_version_is_replaced(settings, started):
+    with serving(RuntimeDirectory.of(settings)) as old:
+        old.status = dataclasses.replace(old.status, source_hash="older")
+        assert launcher.find(settings) is None
+        assert launcher.ensure(settings).status().pid == started[0]
+        assert old.requests("/v1/stop") == [{"force": False}]
+
+
+def test_a_busy_one_of_another_version_stays(settings, started, model_kernel):
+    model_kernel.busy = True
+    model_kernel.status = dataclasses.replace(model_kernel.status, protocol=99)
+    with pytest.raises(ModelKernelMismatch, match=r"speaks protocol 99.*gpt-notebook stop --force"):
+        launcher.ensure(settings)
+    assert started == []
+
+
+def test_a_process_that_is_out_of_date_itself_replaces_nothing(settings, model_kernel, monkeypatch):
+    class Outdated:
+        __wrapped__ = staticmethod(lambda: "newer")
+
+        def __call__(self) -> str:
+            return "older"
+
+    monkeypatch.setattr(identity, "source_hash", Outdated())
+    with pytest.raises(ModelKernelMismatch, match="restart the notebook kernel"):
+        launcher.ensure(settings)
+    assert model_kernel.requests("/v1/stop") == []
+
+
+def test_one_that_is_leaving_is_waited_for(settings, started):
+    """It answers that it is stopping, holds the server lock, and then lets go."""
+    directory = RuntimeDirectory.of(settings)
+    with serving(directory) as old:
+        old.status = dataclasses.replace(old.status, state="stopping")
+        held = directory.lock("server", wait=False)
+        assert held.__enter__()
+        threading.Timer(0.3, held.__exit__, (None, None, None)).start()
+        client = launcher.ensure(settings)
+    assert client.status().pid == started[-1]
+
+
+def test_one_that_cannot_start_says_why(settings, monkeypatch):
+    commanding(monkeypatch, "import sys; print('noise'); sys.exit('no room on the device')")
+    with pytest.raises(ModelKernelStartFailed, match="did not start: no room on the device"):
+        launcher.ensure(settings)
+
+
+def test_one_that_never_answers_is_ended(settings, monkeypatch):
+    commanding(monkeypatch, "import time; print('thinking', flush=True); time.sleep(60)")
+    with pytest.raises(ModelKernelStartFailed, match="GPT_NOTEBOOK_START_TIMEOUT"):
+        launcher.ensure(dataclasses.replace(settings, start_timeout=0.3))
+
+
+def test_a_lock_that_is_held_by_one_that_does_not_answer(settings, started):
+    directory = RuntimeDirectory.of(settings)
+    directory.create()
+    with directory.lock("server", wait=False):
+        with pytest.raises(ModelKernelStartFailed, match=r"server\.lock"):
+            launcher.ensure(dataclasses.replace(settings, start_timeout=0.3))
+    assert started == []
+
+
+def test_without_torch_it_says_what_to_install(settings, monkeypatch):
+    monkeypatch.setattr(model_process, "NEEDED", ("torch", "no_such_package_anywhere"))
+    with pytest.raises(ModelKernelStartFailed, match=r"no_such_package_anywhere.*pip install 'gpt-notebook\[local\]'"):
+        launcher.ensure(settings)
+
+
+def test_no_place_for_the_socket(settings, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RuntimeDirectoryError, match="GPT_NOTEBOOK_RUNTIME_DIR"):
+        launcher.ensure(dataclasses.replace(settings, runtime_dir=tmp_path / "file"))
+
+
+def test_a_url_is_used_and_nothing_is_started(settings, started):
+    kernel = FakeModelKernel()
+    kernel.status = dataclasses.replace(kernel.status, source_hash="of another machine", prefix="/elsewhere")
+    remote = dataclasses.replace(settings, url=kernel.address, token="a-token-for-tests")
+    assert launcher.ensure(remote).address == kernel.address
+    kernel.status = dataclasses.replace(kernel.status, protocol=99)
+    with pytest.raises(ModelKernelMismatch, match="install the same version"):
+        launcher.ensure(remote)
+    kernel.close()
+    with pytest.raises(ModelKernelNotRunning):
+        launcher.ensure(remote)
+    assert started == []
+
+
+def test_stop_returns_when_it_is_gone(settings, started):
+    launcher.ensure(settings)
+    assert launcher.stop(settings)
+    assert launcher.running(settings) is None
+
+
+def test_a_busy_one_stops_only_by_force(settings, model_kernel):
+    model_kernel.busy = True
+    with pytest.raises(ModelKernelBusy):
+        launcher.stop(settings)
+    assert launcher.stop(settings, force=True)
