@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from gpt_notebook.errors import GenerationInterrupted, GptNotebookError
     from gpt_notebook.identity import __version__
     from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
-    from gpt_notebook.scoring import Perplexity
+    from gpt_notebook.likelihood import Perplexity
 
 __all__ = [
     "ChatMessage",
@@ -75,7 +75,7 @@ _HOMES = {
     "GenerationInterrupted": "errors",
     "GptNotebookError": "errors",
     "ModelInfo": "protocol",
-    "Perplexity": "scoring",
+    "Perplexity": "likelihood",
     "SamplingOptions": "protocol",
     "Status": "protocol",
     "Token": "protocol",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from gpt_notebook import requests, scoring
+from gpt_notebook import likelihood, requests
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
 from gpt_notebook.management import cancel, connect, load, load_events, models, shutdown, status, unload, use
@@ -194,7 +194,7 @@ def tokenize(text: str, *, model: Model = None, add_special_tokens: bool = True)
 
 
 def score(
-    prompts: str | Sequence[str], choices: Sequence[str], *, normalize: scoring.Normalize = "sum", model: Model = None
+    prompts: str | Sequence[str], choices: Sequence[str], *, normalize: likelihood.Normalize = "sum", model: Model = None
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Return how likely each choice is after each prompt.
 
@@ -218,14 +218,14 @@ def score(
     if "" in choices:
         message = "an empty choice has no likelihood: leave it out"
         raise InvalidRequest(message, param="choices")
-    scores = _scores(scoring.pair_requests(session.resolve(model), prompts, choices))
-    return np.array([scoring.likelihood(each, normalize) for each in scores]).reshape(len(prompts), len(choices))
+    scores = _scores(likelihood.pair_requests(session.resolve(model), prompts, choices))
+    return np.array([likelihood.likelihood(each, normalize) for each in scores]).reshape(len(prompts), len(choices))
 
 
-def perplexity(texts: str | Sequence[str], *, model: Model = None) -> scoring.Perplexity:
+def perplexity(texts: str | Sequence[str], *, model: Model = None) -> likelihood.Perplexity:
     """Return the perplexity of a text, or of many taken together; `float()` gives the number."""
-    asked = scoring.text_requests(session.resolve(model), requests.strings("texts", texts))
-    return scoring.Perplexity(tokens=tuple(token for each in _scores(asked) for token in each.tokens))
+    asked = likelihood.text_requests(session.resolve(model), requests.strings("texts", texts))
+    return likelihood.Perplexity(tokens=tuple(token for each in _scores(asked) for token in each.tokens))
 
 
 def _scores(asked: Iterable[ScoreRequest]) -> list[TextScore]:

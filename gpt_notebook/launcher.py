@@ -51,7 +51,8 @@ def running(settings: Settings) -> tuple[Client, Status] | None:
     directory = RuntimeDirectory.of(settings)
     directory.create()
     address = directory.read_address()
-    if address is None:
+    # A port is anybody's once its owner has died: a token goes there only while the owner holds its lock.
+    if address is None or (not address.startswith("unix:") and _nobody_serves(directory)):
         return None
     client = Client(address, directory.token())
     try:
@@ -99,8 +100,11 @@ def ensuring(settings: Settings) -> Generator[Progress, None, Client]:
         raise ModelKernelMismatch(message)
     yield Progress(stage="starting")
     directory = RuntimeDirectory.of(settings)
-    with directory.lock("start", wait=True):
-        deadline = time.monotonic() + settings.start_timeout
+    deadline = time.monotonic() + settings.start_timeout
+    with directory.lock("start", wait=settings.start_timeout) as ours:
+        if not ours:
+            message = f"another process has been starting a model kernel for {settings.start_timeout:g} s: try again, or end it"
+            raise ModelKernelStartFailed(message)
         while time.monotonic() < deadline:
             client = _fitting_or_dismissed(settings)
             if client is None and _nobody_serves(directory):
@@ -127,7 +131,7 @@ def stop(settings: Settings, *, force: bool = False) -> bool:
     if settings.url is not None:
         _dismiss(settings, *found, force=force)
     else:
-        with RuntimeDirectory.of(settings).lock("start", wait=True):
+        with RuntimeDirectory.of(settings).lock("start", wait=STOP_SECONDS):
             _dismiss(settings, *found, force=force)
     return True
 
@@ -195,8 +199,8 @@ def _gone(settings: Settings, client: Client, pid: int | None) -> bool:
 
 
 def _nobody_serves(directory: RuntimeDirectory) -> bool:
-    """Whether the lock that a model kernel holds for life is free; to be asked by who holds the start lock only."""
-    with directory.lock("server", wait=False) as free:
+    """Whether the lock that a model kernel holds for life is free."""
+    with directory.lock("server", wait=0) as free:
         return free
 
 

@@ -115,7 +115,9 @@ class SamplingOptions:
             raise InvalidRequest(message, param="stop")
 
 
-def _check(name: str, value: float, *, low: float | None = None, above: float | None = None, high: float | None = None) -> None:
+def _check(
+    name: str, value: float, *, low: float | None = None, above: float | None = None, high: float | None = None
+) -> None:
     """Refuse a number outside its range; `not (a <= b)` also catches NaN."""
     floor_ok = value > above if above is not None else low is None or value >= low
     if floor_ok and (high is None or value <= high):

@@ -21,6 +21,7 @@ import os
 import secrets
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from gpt_notebook.errors import RuntimeDirectoryError
 from gpt_notebook.identity import prefix_key
 from gpt_notebook.settings import Settings
 
+LOCK_POLL_SECONDS = 0.01
 MAX_SOCKET_PATH = 100
 """A Unix socket's path must fit 108 bytes on Linux and 104 on macOS, its final zero included."""
 
@@ -141,8 +143,8 @@ class RuntimeDirectory:
         draft.rename(self.path / "address")
 
     @contextlib.contextmanager
-    def lock(self, name: str, *, wait: bool) -> Iterator[bool]:
-        """Hold `<name>.lock`; yields False when another process has it and `wait` is off.
+    def lock(self, name: str, *, wait: float) -> Iterator[bool]:
+        """Hold `<name>.lock`; yields False when another process still has it after `wait` seconds.
 
         The operating system lets go of it when the process ends, however it ends.
         """
@@ -151,17 +153,22 @@ class RuntimeDirectory:
         except OSError as error:
             raise _directory_error(self.path, error) from error
         try:
-            yield _lock(descriptor, wait=wait)
+            yield _lock(descriptor, wait)
         finally:
             os.close(descriptor)
 
 
-def _lock(descriptor: int, *, wait: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
+def _lock(descriptor: int, wait: float) -> bool:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOCK_POLL_SECONDS)
+        else:
+            return True
 
 
 def _directory_error(path: Path, error: OSError) -> RuntimeDirectoryError:

@@ -19,7 +19,7 @@ _WARN = "var(--jp-warn-color0, #b26a00)"
 _UI_FONT = "var(--jp-ui-font-family, system-ui, sans-serif)"
 _CODE_FONT = "var(--jp-code-font-family, ui-monospace, monospace)"
 
-_TEXT = f"margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;color:{_INK};"
+_TEXT = f"margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;unicode-bidi:plaintext;color:{_INK};"
 _PROSE = f"{_TEXT}font:13px/1.6 {_UI_FONT};max-width:88ch"
 _CODE = f"{_TEXT}font:13px/1.5 {_CODE_FONT}"
 _SMALL = f"font:11px/16px {_UI_FONT};font-variant-numeric:tabular-nums"

@@ -26,7 +26,7 @@ _ACCENT = "var(--jp-brand-color1, #1976d2)"
 _FAINT = {" ": '<i class="space"> </i>', "\n": '<i class="line">\n</i>', "\t": '<i class="tab">\t</i>'}
 
 STYLE = """<style>
-.gpt-notebook-tokens{margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;max-width:88ch;
+.gpt-notebook-tokens{margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;max-width:88ch;
  font:13px/2 var(--jp-code-font-family,ui-monospace,monospace);color:var(--jp-content-font-color1,inherit)}
 .gpt-notebook-tokens span{padding:2px 0;border-radius:2px;box-decoration-break:clone;-webkit-box-decoration-break:clone;
  box-shadow:1px 0 0 var(--jp-layout-color0,#fff)}
