@@ -7,6 +7,8 @@ Ranges are checked in `__post_init__`, so a bad number is refused with the same 
 
 A stream is a sequence of events, each with a `type` and a sequence number `seq` that counts up from 0. It ends with
 `done` or `failed`; a stream that ends otherwise was cut off.
+
+Longer than a file should be, because it is one contract: whoever speaks to a model kernel reads it from top to bottom.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ MAX_STOP_STRINGS = 4
 MAX_TOP_LOGPROBS = 20
 
 FinishReason = Literal["stop", "length", "cancelled"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 RequestState = Literal["queued", "loading", "running"]
 
 _Message = TypeVar("_Message")
@@ -108,11 +111,11 @@ class SamplingOptions:
         if self.seed is not None:
             _check("seed", self.seed, low=0, high=2**53 - MAX_SAMPLES)
         if len(self.stop) > MAX_STOP_STRINGS:
-            message = f"at most {MAX_STOP_STRINGS} stop strings, not {len(self.stop)}"
-            raise InvalidRequest(message, param="stop")
+            text = f"at most {MAX_STOP_STRINGS} stop strings, not {len(self.stop)}"
+            raise InvalidRequest(text, param="stop")
         if "" in self.stop:
-            message = "an empty stop string would stop at once: leave it out"
-            raise InvalidRequest(message, param="stop")
+            text = "an empty stop string would stop at once: leave it out"
+            raise InvalidRequest(text, param="stop")
 
 
 def _check(
@@ -168,7 +171,7 @@ class LoadRequest:
     """Load a model and keep it."""
 
     model: str
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    dtype: Dtype | None = None
     """None keeps the dtype that the weights are stored in."""
 
 

@@ -55,6 +55,8 @@ class ServedModelKernel:
     """What `gpt_notebook.connect` and `GPT_NOTEBOOK_URL` take."""
     token: str = field(repr=False)
     kernel: ModelKernel
+    thread: threading.Thread
+    """Ends when it has been stopped."""
 
     def client(self) -> Client:
         """Return a client of it."""
@@ -96,7 +98,7 @@ def serving(
             thread = threading.Thread(target=loop.run_until_complete, args=(server.serve([listener]),), daemon=True)
             thread.start()
             try:
-                yield ServedModelKernel(address, runtime.token(), kernel)
+                yield ServedModelKernel(address, runtime.token(), kernel, thread)
             finally:
                 loop.call_soon_threadsafe(lambda: kernel.stop(force=True))
                 thread.join()

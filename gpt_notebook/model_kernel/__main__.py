@@ -9,16 +9,16 @@ The launcher starts it like this, in a process session of its own, so that inter
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import gc
 import logging
 import logging.handlers
 import os
+import signal
 import socket
 import ssl
-import struct
 import sys
 import time
-from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from gpt_notebook.model_kernel.app import ModelKernel
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("gpt_notebook.model_kernel")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-KEEP_ALIVE_SECONDS = 75
-"""Longer than any client keeps an idle connection, so that none is closed while a request is on its way."""
+LOCK_SECONDS = 0.5
+"""Longer than it takes a notebook to look whether the lock is held."""
 SWITCH_INTERVAL = 0.001
 """Seconds; the server's thread must get the interpreter in time while a model computes or loads."""
 
@@ -53,6 +53,9 @@ def main() -> None:
     except Exception:
         logger.exception("the model kernel could not run")
         raise
+    # Python would wait for threads that still download or load, for people who have left.
+    logging.shutdown()
+    os._exit(0)
 
 
 def serve(
@@ -84,15 +87,16 @@ def serve(
     runtime = RuntimeDirectory.of(settings)
     runtime.create()
     if host is None and port is None:
-        with runtime.lock("server", wait=False) as ours:
+        with runtime.lock("server", wait=LOCK_SECONDS) as ours:
             if not ours:
                 message = "a model kernel is running already: see  gpt-notebook status"
                 raise ModelKernelBusy(message)
             _import_everything_heavy()
-            with _local_listener(runtime) as (listener, address):
-                hosts = None if address.startswith("unix:") else {address.removeprefix("http://")}
+            from gpt_notebook.model_kernel.server import hosts_of, local_listener
+
+            with local_listener(runtime) as (listener, address):
                 runtime.write_address(address)
-                _run(settings, listener, address, runtime.token(), hosts)
+                _run(settings, listener, address, runtime.token(), hosts_of(address))
         return
     host, port = host or "127.0.0.1", 8642 if port is None else port
     if host not in LOOPBACK and not certfile and not insecure:
@@ -109,12 +113,9 @@ def serve(
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         port = listener.getsockname()[1]
         address = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-        names = {
-            host,
-            *allowed_hosts,
-            socket.gethostname(),
-            *(LOOPBACK if host in (*LOOPBACK, "0.0.0.0", "::") else ()),
-        }  # noqa: S104 - compared, not bound
+        names = {host, *allowed_hosts, socket.gethostname()}
+        if host in (*LOOPBACK, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            names |= {*LOOPBACK}
         hosts = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
         if settings.token is None:
             print(f"token: {runtime.path / 'token'}", file=sys.stderr)  # noqa: T201 - for whoever started it
@@ -133,36 +134,14 @@ def _import_everything_heavy() -> None:
     from transformers.models.auto import modeling_auto, tokenization_auto  # noqa: F401
     from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
 
-    from gpt_notebook.model_kernel import app, engine  # noqa: F401
+    from gpt_notebook.model_kernel import engine, server  # noqa: F401
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_grad_enabled(mode=False)
-
-
-@contextlib.contextmanager
-def _local_listener(runtime: RuntimeDirectory) -> Iterator[tuple[socket.socket, str]]:
-    """Yield a listening socket that only this user can reach, and its address.
-
-    We bind it ourselves: uvicorn would make a Unix socket that everybody may use. Whoever calls this holds the server
-    lock, so a socket file that is there already is a leftover.
-    """
-    if not runtime.socket_fits:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
-        return
-    runtime.socket.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        before = os.umask(0o177)
-        try:
-            listener.bind(str(runtime.socket))
-        finally:
-            os.umask(before)
-        listener.listen(128)
-        try:
-            yield listener, f"unix:{runtime.socket}"
-        finally:
-            runtime.socket.unlink(missing_ok=True)
+    # A collection that also walks through these libraries' objects holds the interpreter for 250 ms.
+    gc.collect()
+    gc.freeze()
 
 
 def _run(
@@ -174,34 +153,23 @@ def _run(
     *,
     tls: ssl.SSLContext | None = None,
 ) -> None:
-    import uvicorn
-
-    from gpt_notebook.model_kernel.app import ModelKernel, create_app
+    from gpt_notebook.model_kernel import server as servers
+    from gpt_notebook.model_kernel.app import ModelKernel
     from gpt_notebook.model_kernel.engine import Engine
 
     def leave() -> None:
         server.should_exit = True
 
     kernel = ModelKernel(Engine(settings), settings, address, leave)
-    config = uvicorn.Config(
-        create_app(kernel, token=token, hosts=hosts),
-        http=_own_protocol(),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=3,
-    )
-    config.load()
-    config.ssl = tls
-    server = uvicorn.Server(config)
+    server = servers.build(kernel, token=token, hosts=hosts, tls=tls)
     logger.info("serving on %s, pid %d", address, os.getpid())
     asyncio.run(_serve(server, listener, kernel))
     logger.info("left")
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, kernel: ModelKernel) -> None:
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, server.handle_exit, signal_number, None)
     watch = asyncio.create_task(_leave_when_idle(kernel))
     try:
         await server.serve(sockets=[listener])
@@ -220,37 +188,21 @@ async def _leave_when_idle(kernel: ModelKernel) -> None:
         await asyncio.sleep(max(timeout - idle, 0.05))
 
 
-def _own_protocol() -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol, which also hangs up on other users of this machine."""
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    """A log that is turned over at 1 MiB, and whose files only this user can read."""
 
-    class OwnUsersOnly(HttpToolsProtocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            peer = transport.get_extra_info("socket")
-            if peer is not None and peer.family == socket.AF_UNIX and _peer_uid(peer) not in (os.getuid(), None):
-                transport.abort()
-                return
-            super().connection_made(transport)
-
-    return OwnUsersOnly
-
-
-def _peer_uid(peer: socket.socket) -> int | None:
-    """Return the user at the other end of a Unix socket, or None where the system doesn't tell (the mode protects it)."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", credentials)
-    return int(uid)
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return TextIOWrapper(open(descriptor, "ab"), encoding="utf-8", line_buffering=True)
 
 
 def _log_to(path: Path) -> None:
-    """Log to a file that is turned over at 1 MiB; what people wrote never goes in."""
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=MIB, backupCount=2, encoding="utf-8")
-    path.chmod(0o600)
+    """Log to a file; what people wrote never goes in."""
+    handler = _PrivateLog(path, maxBytes=MIB, backupCount=2)
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

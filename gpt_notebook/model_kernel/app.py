@@ -5,7 +5,7 @@ Knows HTTP and the protocol, and nothing of torch: the engine may be a fake.
 
 from __future__ import annotations
 
-import logging
+import itertools
 import os
 import sys
 import time
@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Request
-from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelKernelBusy, ModelKernelStopping
 from gpt_notebook.identity import __version__, source_hash
 from gpt_notebook.model_kernel import openai_routes
 from gpt_notebook.model_kernel.bodies import parsed
-from gpt_notebook.model_kernel.event_stream import EventStream, sse_data
+from gpt_notebook.model_kernel.event_stream import EventStream, sse_data, to_its_end, unexpected, while_connected
 from gpt_notebook.model_kernel.guard import Guard, error_response
 from gpt_notebook.model_kernel.interface import EngineInterface
 from gpt_notebook.protocol import (
@@ -41,8 +42,6 @@ from gpt_notebook.protocol import (
     encode_event,
 )
 from gpt_notebook.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 HubToken = Annotated[str | None, Header(alias="X-Hub-Token")]
 
@@ -117,6 +116,7 @@ def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None
     )
     app.add_exception_handler(GptNotebookError, _known)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _unknown)
     _add_routes(app, kernel)
     app.include_router(openai_routes.router(kernel.engine))
@@ -133,28 +133,34 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
 
     @app.post("/v1/generate")
     async def generate(
-        body: Annotated[GenerateRequest, parsed(GenerateRequest)], hub_token: HubToken = None
+        request: Request, body: Annotated[GenerateRequest, parsed(GenerateRequest)], hub_token: HubToken = None
     ) -> Response:
-        return await stream(engine.generate(body, hub_token=hub_token))
+        return await stream(request, engine.generate(body, hub_token=hub_token))
 
     @app.post("/v1/score")
-    async def score(body: Annotated[ScoreRequest, parsed(ScoreRequest)], hub_token: HubToken = None) -> Response:
-        return await stream(engine.score(body, hub_token=hub_token))
+    async def score(
+        request: Request, body: Annotated[ScoreRequest, parsed(ScoreRequest)], hub_token: HubToken = None
+    ) -> Response:
+        return await stream(request, engine.score(body, hub_token=hub_token))
 
     @app.post("/v1/load")
-    async def load(body: Annotated[LoadRequest, parsed(LoadRequest)], hub_token: HubToken = None) -> Response:
-        return await stream(engine.load(body, hub_token=hub_token))
+    async def load(
+        request: Request, body: Annotated[LoadRequest, parsed(LoadRequest)], hub_token: HubToken = None
+    ) -> Response:
+        return await stream(request, engine.load(body, hub_token=hub_token))
 
     @app.post("/v1/next")
-    async def next_token(body: Annotated[NextRequest, parsed(NextRequest)], hub_token: HubToken = None) -> Response:
-        tokens = await engine.next(body, hub_token=hub_token)
+    async def next_token(
+        request: Request, body: Annotated[NextRequest, parsed(NextRequest)], hub_token: HubToken = None
+    ) -> Response:
+        tokens = await while_connected(request, engine.next(body, hub_token=hub_token))
         return JSONResponse({"tokens": [encode(token) for token in tokens]})
 
     @app.post("/v1/tokenize")
     async def tokenize(
-        body: Annotated[TokenizeRequest, parsed(TokenizeRequest)], hub_token: HubToken = None
+        request: Request, body: Annotated[TokenizeRequest, parsed(TokenizeRequest)], hub_token: HubToken = None
     ) -> Response:
-        tokens = await engine.tokenize(body, hub_token=hub_token)
+        tokens = await while_connected(request, engine.tokenize(body, hub_token=hub_token))
         return JSONResponse({"tokens": [encode(token) for token in tokens]})
 
     @app.post("/v1/unload")
@@ -172,35 +178,27 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
         return JSONResponse({})
 
 
-async def stream(events: AsyncGenerator[Event]) -> Response:
+async def stream(request: Request, events: AsyncGenerator[Event]) -> Response:
     """Return the response that sends events as they come.
 
     A request that fails before its first event is an error response; later on the error is the last event.
 
     Raises:
         GptNotebookError: what happened before the first event.
+        ClientDisconnect: nobody waited for it any more.
     """
-    first = await anext(events)
+    first = await while_connected(request, anext(events))
+
+    numbers = itertools.count()
+
+    def chunk(event: Event) -> bytes:
+        return sse_data(encode_event(event, next(numbers)))
 
     async def rest() -> AsyncGenerator[bytes]:
-        seq = 1
-        try:
-            async for event in events:
-                yield _chunk(event, seq)
-                seq += 1
-        except GptNotebookError as error:
-            yield _chunk(Failed(error=error.to_json()), seq)
-        except Exception as error:
-            logger.exception("a stream failed")
-            yield _chunk(Failed(error=_unexpected(error).to_json()), seq)
-        finally:
-            await events.aclose()
+        async for event in events:
+            yield chunk(event)
 
-    return EventStream(_chunk(first, 0), rest())
-
-
-def _chunk(event: Event, seq: int) -> bytes:
-    return sse_data(encode_event(event, seq))
+    return EventStream(chunk(first), to_its_end(rest(), lambda error: chunk(Failed(error=error.to_json()))))
 
 
 async def _known(_: Request, error: Exception) -> Response:
@@ -214,9 +212,10 @@ async def _no_route(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": reply}, error.status_code)
 
 
+async def _left(_: Request, __: Exception) -> Response:
+    """Return what nobody will read."""
+    return Response(status_code=499)
+
+
 async def _unknown(_: Request, error: Exception) -> Response:
-    return error_response(_unexpected(error))
-
-
-def _unexpected(error: Exception) -> GptNotebookError:
-    return GptNotebookError(f"the model kernel failed ({type(error).__name__}): see  gpt-notebook logs")
+    return error_response(unexpected(error))

@@ -33,5 +33,5 @@ def invalid(error: pydantic.ValidationError) -> InvalidRequest:
     """Return pydantic's first complaint as one line."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    value = "" if first["type"] == "json_invalid" else f" ({str(first['input'])[:80]!r})"
+    value = "" if first["type"] == "json_invalid" else f" ({repr(first['input'])[:80]})"
     return InvalidRequest(f"{place or 'the body'}: {first['msg']}{value}", param=place or None)

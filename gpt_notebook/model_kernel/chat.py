@@ -14,17 +14,14 @@ its turn ends before the next `User:`.
 
 from __future__ import annotations
 
-import ctypes
-import threading
+import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpt_notebook.errors import InvalidRequest, ModelUnsafe
+from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import ChatMessage
-
-RENDER_SECONDS = 2.0
-MAX_PROMPT_CHARACTERS = 16 * 1024**2
 
 PLAIN_STOP = "\nUser:"
 
@@ -41,21 +38,20 @@ class ChatPrompt:
     """Whether it is the plain dialogue, whose answers begin with a space that isn't part of them."""
 
 
-def render(tokenizer: Any, messages: Sequence[ChatMessage]) -> ChatPrompt:
+def render(tokenizer: Any, messages: Sequence[ChatMessage], templates: TemplateProcess) -> ChatPrompt:
     """Return the prompt that asks for the assistant's next turn.
 
     Raises:
         InvalidRequest: the template refuses these messages; gives its reason.
-        ModelUnsafe: the template takes too long or makes too much text.
+        ModelUnsafe: the template takes too long or too much memory, or makes too much text.
     """
     if not getattr(tokenizer, "chat_template", None):
         text = plain_dialogue(messages)
         return ChatPrompt(text, tokenizer(text)["input_ids"], stop=(PLAIN_STOP,), plain=True)
-    text = _rendered_in_time(tokenizer, [{"role": m.role, "content": m.content} for m in messages])
-    if len(text) > MAX_PROMPT_CHARACTERS:
-        message = f"the model's chat template made {len(text):,} characters of this conversation: use --complete"
-        raise ModelUnsafe(message)
-    return ChatPrompt(text, _encode(tokenizer, text, messages))
+    marks = _Marks(tokenizer)
+    marked = [{"role": m.role, "content": marks.put(m.content)} for m in messages]
+    text = templates.render(tokenizer.get_chat_template(), marked, dict(tokenizer.special_tokens_map))
+    return ChatPrompt(marks.remove(text), marks.encode(text))
 
 
 def plain_dialogue(messages: Sequence[ChatMessage]) -> str:
@@ -72,54 +68,40 @@ def plain_dialogue(messages: Sequence[ChatMessage]) -> str:
     return text + "Assistant:"
 
 
-def _encode(tokenizer: Any, text: str, messages: Sequence[ChatMessage]) -> list[int]:
-    """Return the ids of a rendered conversation; special tokens that a message spells out stay plain text.
+class _Marks:
+    """Keeps special tokens that a message spells out apart from those of the template.
 
-    Only then are the parts encoded apart, because cutting a text before encoding can change the tokens at the cut.
+    They are replaced before the template is rendered, by marks that no message can contain, and encoded as the plain
+    text that they are. Only there is the text cut, as cutting it before it is encoded can change the tokens at the cut.
     """
-    special = [token for token in tokenizer.get_added_vocab() if any(token in m.content for m in messages)]
-    if not special:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    ids: list[int] = []
-    for message in messages:
-        before, found, text = text.partition(message.content)
-        if (
-            not found
-        ):  # The template changed the message, so where it stands is unknown: nothing in the rest is special.
-            text = before
-            break
-        ids += tokenizer(before, add_special_tokens=False)["input_ids"]
-        ids += tokenizer(message.content, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        last = message is messages[-1]
-        if last:
-            return ids + list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    return ids + list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        special = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+        self._special = sorted(special, key=len, reverse=True)  # Of two that begin alike, the longer one is meant.
+        # From Unicode's private use area; nobody can guess what is between.
+        self._begin, self._end = f"\ue000{secrets.token_hex(8)}-", "\ue001"
 
-class _TooSlow(Exception):  # noqa: N818 - raised into another thread, seen by nobody
-    pass
+    def put(self, content: str) -> str:
+        """Return a message with marks for its special tokens."""
+        if not self._special:
+            return content
+        spelled_out = re.compile("|".join(map(re.escape, self._special)))
+        return spelled_out.sub(lambda found: f"{self._begin}{self._special.index(found[0])}{self._end}", content)
 
+    def remove(self, text: str) -> str:
+        """Return a rendered conversation as it reads."""
+        return "".join(piece for piece, _ in self._pieces(text))
 
-def _rendered_in_time(tokenizer: Any, messages: list[dict[str, str]]) -> str:
-    """Render in a thread that is interrupted when a template loops; transformers' sandbox bounds all but its time."""
-    outcome: list[str | Exception] = []
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a rendered conversation."""
+        ids: list[int] = []
+        for piece, plain in self._pieces(text):
+            options = {"split_special_tokens": True} if plain else {}
+            ids += self._tokenizer(piece, add_special_tokens=False, **options)["input_ids"]
+        return ids
 
-    def work() -> None:
-        try:
-            outcome.append(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        except Exception as error:  # noqa: BLE001 - a template can raise anything
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(RENDER_SECONDS)
-    if thread.is_alive():
-        identity = ctypes.c_ulong(thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, ctypes.py_object(_TooSlow))
-        message = f"the model's chat template ran for more than {RENDER_SECONDS:g} s and was stopped: use --complete"
-        raise ModelUnsafe(message)
-    (result,) = outcome
-    if isinstance(result, Exception):
-        message = f"the model's chat template refuses this conversation: {result}"
-        raise InvalidRequest(message, param="messages")
-    return result
+    def _pieces(self, text: str) -> list[tuple[str, bool]]:
+        """Return the pieces of a rendered conversation, and which of them are special tokens spelled out."""
+        pieces = re.split(f"{self._begin}([0-9]+){self._end}", text)
+        return [(self._special[int(piece)], True) if i % 2 else (piece, False) for i, piece in enumerate(pieces)]

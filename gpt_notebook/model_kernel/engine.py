@@ -132,7 +132,7 @@ class Engine:
                 entry.prompt_tokens = len(prompt.token_ids)
                 yield Started(
                     id=entry.id,
-                    model=request.model,
+                    model=entry.model,
                     fingerprint=model.fingerprint,
                     prompt=prompt.text,
                     prompt_token_ids=tuple(prompt.token_ids),
@@ -213,7 +213,7 @@ class Engine:
             ModelNotFound: it isn't loaded.
             ModelInUse: requests are using it.
         """
-        self._models.unload(model)
+        self._models.unload(self._models.name_of(model))
 
     def cancel(self, ids: tuple[str, ...] | None) -> int:
         """Stop the requests named, or all, before their next token; return how many there were."""
@@ -242,7 +242,7 @@ class Engine:
                 f"{len(self._requests)} requests are running or waiting, which is the limit: try again in a moment"
             )
             raise TooManyRequests(message)
-        entry = _Request(f"req-{secrets.token_hex(8)}", model)
+        entry = _Request(f"req-{secrets.token_hex(8)}", self._models.name_of(model))
         self._requests[entry.id] = entry
         try:
             yield entry
@@ -302,7 +302,8 @@ def _as_known(error: BaseException, model: str) -> GptNotebookError:
             torch.cuda.empty_cache()
         message = f"out of memory while running {model}: shorten the prompt, lower --max, or unload another model"
         return OutOfMemory(message)
-    return GptNotebookError(f"{model} failed ({type(error).__name__}: {error}): see  gpt-notebook logs")
+    reason = next(iter(str(error).splitlines()), "")[:300]
+    return GptNotebookError(f"{model} failed ({type(error).__name__}: {reason}): see  gpt-notebook logs")
 
 
 def _timing(entry: _Request, generation: Generation) -> Timing:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
+
+from gpt_notebook.errors import GptNotebookError
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -56,8 +61,8 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def while_connected(request: Request, answer: Coroutine[Any, Any, Result]) -> Result:
-    """Return an answer that is not streamed, or give it up as soon as its client has left.
+async def while_connected(request: Request, answer: Awaitable[Result]) -> Result:
+    """Return what is waited for, or give it up as soon as its client has left.
 
     Raises:
         ClientDisconnect: nobody waits for the answer any more.
@@ -74,6 +79,27 @@ async def while_connected(request: Request, answer: Coroutine[Any, Any, Result])
         if answering.cancel():
             with contextlib.suppress(asyncio.CancelledError):
                 await answering
+
+
+async def to_its_end(
+    chunks: AsyncGenerator[bytes], failed: Callable[[GptNotebookError], bytes]
+) -> AsyncGenerator[bytes]:
+    """Yield the chunks of a stream; what goes wrong in mid-stream becomes the last one."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except GptNotebookError as error:
+        yield failed(error)
+    except Exception as error:
+        logger.exception("a stream failed")
+        yield failed(unexpected(error))
+    finally:
+        await chunks.aclose()
+
+
+def unexpected(error: Exception) -> GptNotebookError:
+    """Return what to say of an error that is a mistake of ours."""
+    return GptNotebookError(f"the model kernel failed ({type(error).__name__}): see  gpt-notebook logs")
 
 
 def sse_data(data: Any) -> bytes:

@@ -14,12 +14,16 @@ import torch
 import transformers
 
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsupported, OutOfMemory
+from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.protocol import ModelInfo
 
 SMALL = 30_000_000
 """Below this many parameters a second thread costs more than it brings."""
+
+ANY_ORDER = ("xlnet", "xlm", "flaubert")
+"""Families whose `generate` puts a dummy token where the next one belongs."""
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
@@ -43,6 +47,8 @@ class LoadedModel:
     """The tokens that end a completion."""
     keeps_logits: bool
     """Whether `forward` can be told to compute the last position's logits only."""
+    templates: TemplateProcess
+    """Renders its chat template."""
     in_use: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
@@ -107,7 +113,7 @@ def memory_needed(source: Source, config: dict[str, Any], dtype: torch.dtype | s
     return source.size * wanted.itemsize // stored.itemsize
 
 
-def load(source: Source, dtype: torch.dtype | str, device: torch.device) -> LoadedModel:
+def load(source: Source, dtype: torch.dtype | str, device: torch.device, templates: TemplateProcess) -> LoadedModel:
     """Return the model of files that have been checked.
 
     Raises:
@@ -140,8 +146,10 @@ def load(source: Source, dtype: torch.dtype | str, device: torch.device) -> Load
     except (RuntimeError, OSError) as error:
         message = f"the weights of {source.name} do not fit its config ({_first_line(error)}): get the model again"
         raise ModelDamaged(message) from error
-    _refuse_masked(source, module)
+    _refuse_others(source, module)
     tokenizer = _tokenizer(source)
+    if getattr(tokenizer, "chat_template", None):
+        templates.start()
     tensors = {t.data_ptr(): t for t in itertools.chain(module.parameters(), module.buffers())}.values()
     loaded_dtype: torch.dtype = module.dtype
     return LoadedModel(
@@ -157,24 +165,34 @@ def load(source: Source, dtype: torch.dtype | str, device: torch.device) -> Load
         context_length=_context_length(module.config),
         end_ids=_end_ids(module, tokenizer),
         keeps_logits="logits_to_keep" in inspect.signature(module.forward).parameters,
+        templates=templates,
     )
 
 
-def _refuse_masked(source: Source, module: Any) -> None:
+def _refuse_others(source: Source, module: Any) -> None:
+    """Refuse what transformers loads as a causal language model although it is none."""
     architectures = getattr(module.config, "architectures", None) or []
     if any(name.endswith("ForMaskedLM") for name in architectures):
         message = f"{source.name} is a masked language model ({architectures[0]}): it fills gaps and cannot go on from a prompt"
+        raise ModelUnsupported(message)
+    if module.config.model_type in ANY_ORDER:
+        message = f"{source.name} ({module.config.model_type}) does not read from left to right, so it cannot go on from a prompt here"
         raise ModelUnsupported(message)
 
 
 def _tokenizer(source: Source) -> Any:
     try:
-        return transformers.AutoTokenizer.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
             source.directory, local_files_only=True, trust_remote_code=False
         )
     except Exception as error:
         message = f"{source.name} has no tokenizer that can be read ({_first_line(error)}): save one beside it"
         raise ModelNotFound(message) from error
+    # Without its files, transformers makes some families a tokenizer that knows nothing but special tokens.
+    if len(tokenizer.get_vocab()) <= len(tokenizer.get_added_vocab()):
+        message = f"{source.name} has no tokenizer: save one in {source.directory}"
+        raise ModelNotFound(message)
+    return tokenizer
 
 
 def _context_length(config: Any) -> int:

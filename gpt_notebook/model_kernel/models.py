@@ -1,24 +1,29 @@
 """The loaded models: found by name, loaded once, kept within a budget, the least recently used leaving first.
 
-All of its state belongs to the event loop's thread; the slow parts of loading run in one thread of their own.
+All of its state belongs to the event loop's thread; loading runs in a thread of its own, one model at a time, and
+downloads in others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import psutil
 import torch
 
 from gpt_notebook.errors import ModelInUse, ModelNotFound, OutOfMemory
-from gpt_notebook.model_kernel import loading, weights
+from gpt_notebook.model_kernel import hub, loading, weights
 from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import DEFAULT_MODEL, Memory, ModelInfo, Progress
 from gpt_notebook.settings import MIB, Settings
 
@@ -30,6 +35,8 @@ Key = tuple[str, str | None]
 """A model string and the dtype that was asked for."""
 
 BUDGET_SHARE = 0.6
+DOWNLOADS = 4
+"""How many models are downloaded at once; none of them keeps another from being loaded."""
 REPORTS_EVERY = 0.1
 """Seconds between two reports of a load's progress."""
 
@@ -51,6 +58,10 @@ def best_device(settings: Settings) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def _in(executor: ThreadPoolExecutor, work: Callable[[], Result]) -> asyncio.Future[Result]:
+    return asyncio.get_running_loop().run_in_executor(executor, work)
+
+
 class Models:
     """The models of one device."""
 
@@ -61,12 +72,19 @@ class Models:
         self._saved = settings.home_directory() / "models"
         self._loaded: dict[Key, LoadedModel] = {}
         self._loads: dict[Key, _Load] = {}
+        self._templates = TemplateProcess()
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
+        self._downloader = ThreadPoolExecutor(max_workers=DOWNLOADS, thread_name_prefix="downloader")
 
     def _default_budget(self) -> int:
         if self.device.type == "cuda":
             return int(torch.cuda.mem_get_info(self.device)[1] * BUDGET_SHARE)
         return int(psutil.virtual_memory().total * BUDGET_SHARE)
+
+    def name_of(self, model: str) -> str:
+        """Return what to call a model: one that was saved by name goes by it, also when it is asked for by its path."""
+        path = Path(model)
+        return path.name if path.parent == self._saved and weights.SAVED_NAME.fullmatch(path.name) else model
 
     async def ready(
         self, name: str, *, dtype: str | None = None, hub_token: str | None = None
@@ -128,20 +146,17 @@ class Models:
         source = weights.local(name, self._saved)
         if source is None:
             weights.split(name)
-            source = await self._in_loader(lambda: weights.download(name, hub_token, report("downloading")))
+            source = await _in(self._downloader, lambda: hub.download(name, hub_token, report("downloading")))
         found: Source = source
-        config = await self._in_loader(lambda: weights.check(found))
+        config = await _in(self._loader, lambda: weights.check(found))
         dtype = loading.dtype_for(config, asked, self.device)
         self._make_room(key, loading.memory_needed(source, config, dtype))
-        await self._in_loader(lambda: weights.read_ahead(found, report("reading")))
-        loaded = await self._in_loader(lambda: loading.load(found, dtype, self.device))
+        await _in(self._loader, lambda: weights.read_ahead(found, report("reading")))
+        loaded = await _in(self._loader, lambda: loading.load(found, dtype, self.device, self._templates))
         for other in [k for k in self._loaded if k[0] == name]:
             del self._loaded[other]
         self._loaded[key] = loaded
         return loaded
-
-    def _in_loader(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
-        return asyncio.get_running_loop().run_in_executor(self._loader, work)
 
     def _make_room(self, key: Key, needed: int) -> None:
         """Let idle models go, least recently used first, until `needed` bytes fit.
@@ -194,6 +209,9 @@ class Models:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        # Only glibc has this, and only there freed weights would stay with the process.
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
     def loaded(self) -> list[ModelInfo]:
         """Return the loaded models."""
@@ -213,7 +231,7 @@ class Models:
     async def available(self) -> list[ModelInfo]:
         """Return every model that can be used without a download, the loaded ones first."""
         bundled = weights.local(DEFAULT_MODEL, self._saved)
-        cached = await asyncio.to_thread(weights.cached_sources)
+        cached = await asyncio.to_thread(hub.cached_sources)
         sources = [*([bundled] if bundled else []), *weights.saved_sources(self._saved), *cached]
         loaded = self.loaded()
         names = {info.name for info in loaded}
@@ -226,5 +244,7 @@ class Models:
 
     def close(self) -> None:
         """Let everything go."""
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._loader, self._downloader):
+            executor.shutdown(wait=False, cancel_futures=True)
         self._loaded.clear()
+        self._templates.close()

@@ -125,11 +125,11 @@ class CompletionBody(OpenAIBody):
         ]
 
 
-class TextPart(BaseModel):
-    """A piece of a message's content; the only kind that a language model reads."""
+class Part(BaseModel):
+    """A piece of a message's content; a language model reads the kind `text` only."""
 
-    type: Literal["text"]
-    text: str
+    type: str
+    text: str = ""
 
 
 class ChatTurn(BaseModel):
@@ -138,12 +138,20 @@ class ChatTurn(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None = None
+    content: str | list[Part] | None = None
 
     def message(self) -> ChatMessage:
-        """Return our message for it."""
-        content = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or [])
-        return ChatMessage(role="system" if self.role == "developer" else self.role, content=content)
+        """Return our message for it.
+
+        Raises:
+            InvalidRequest: it holds an image or the like.
+        """
+        parts = [Part(type="text", text=self.content)] if isinstance(self.content, str) else self.content or []
+        if other := next((part.type for part in parts if part.type != "text"), None):
+            message = f"a message holds {other!r}, and this model reads text only: leave it out"
+            raise InvalidRequest(message, param="messages")
+        text = "".join(part.text for part in parts)
+        return ChatMessage(role="system" if self.role == "developer" else self.role, content=text)
 
 
 class ChatBody(OpenAIBody):
@@ -158,7 +166,7 @@ class ChatBody(OpenAIBody):
         """Return our request for it.
 
         Raises:
-            InvalidRequest: an option is out of range.
+            InvalidRequest: an option is out of range, or a message is not text.
         """
         if self.top_logprobs and not self.logprobs:
             message = "top_logprobs needs logprobs: true"

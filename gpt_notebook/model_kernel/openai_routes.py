@@ -15,9 +15,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
-from gpt_notebook.errors import ContextLengthExceeded, GptNotebookError, InvalidRequest
+from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest
 from gpt_notebook.model_kernel.bodies import parsed
-from gpt_notebook.model_kernel.event_stream import EventStream, sse_data, while_connected
+from gpt_notebook.model_kernel.event_stream import EventStream, sse_data, to_its_end, while_connected
 from gpt_notebook.model_kernel.interface import EngineInterface
 from gpt_notebook.model_kernel.openai_bodies import WHOLE_CONTEXT, ChatBody, CompletionBody
 from gpt_notebook.protocol import (
@@ -56,7 +56,7 @@ def router(engine: EngineInterface) -> APIRouter:
         body.check()
         answer = _Completions(engine, body, hub_token)
         if body.stream:
-            return await _streamed(answer.chunks())
+            return await _streamed(request, answer.chunks())
         return JSONResponse(await while_connected(request, answer.whole()))
 
     @routes.post("/chat/completions")
@@ -66,31 +66,27 @@ def router(engine: EngineInterface) -> APIRouter:
         body.check()
         answer = _ChatCompletions(engine, body, hub_token)
         if body.stream:
-            return await _streamed(answer.chunks())
+            return await _streamed(request, answer.chunks())
         return JSONResponse(await while_connected(request, answer.whole()))
 
     return routes
 
 
-async def _streamed(chunks: AsyncGenerator[Json]) -> Response:
+async def _streamed(request: Request, chunks: AsyncGenerator[Json]) -> Response:
     """Return the stream of chunks; what fails before the first one is an error response, later an error chunk.
 
     Raises:
         GptNotebookError: what happened before the first chunk.
+        ClientDisconnect: nobody waited for it any more.
     """
-    first = await anext(chunks)
+    first = await while_connected(request, anext(chunks))
 
     async def rest() -> AsyncGenerator[bytes]:
-        try:
-            async for chunk in chunks:
-                yield sse_data(chunk)
-            yield END
-        except GptNotebookError as error:
-            yield sse_data({"error": error.to_json()})
-        finally:
-            await chunks.aclose()
+        async for chunk in chunks:
+            yield sse_data(chunk)
+        yield END
 
-    return EventStream(sse_data(first), rest())
+    return EventStream(sse_data(first), to_its_end(rest(), lambda error: sse_data({"error": error.to_json()})))
 
 
 async def _events(engine: EngineInterface, request: GenerateRequest, hub_token: str | None) -> AsyncIterator[Event]:

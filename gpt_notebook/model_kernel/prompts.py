@@ -34,7 +34,8 @@ def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
 
     Raises:
         ContextLengthExceeded: the prompt leaves no room for a single token.
-        InvalidRequest: it has no tokens, or ids that the model doesn't have.
+        InvalidRequest: it has no tokens, ids that the model doesn't have, or messages that its template refuses.
+        ModelUnsafe: its template takes too much time or memory.
     """
     rendered = _rendered(model, request)
     if rendered is not None:
@@ -61,10 +62,10 @@ def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
 def _rendered(model: LoadedModel, request: GenerateRequest) -> chat.ChatPrompt | None:
     """Return the conversation that the request is, or None for plain continuation."""
     if request.messages is not None:
-        return chat.render(model.tokenizer, request.messages)
+        return chat.render(model.tokenizer, request.messages, model.templates)
     has_template = bool(getattr(model.tokenizer, "chat_template", None))
     if request.prompt is not None and (has_template if request.chat is None else request.chat):
-        return chat.render(model.tokenizer, (ChatMessage(role="user", content=request.prompt),))
+        return chat.render(model.tokenizer, (ChatMessage(role="user", content=request.prompt),), model.templates)
     return None
 
 

@@ -77,8 +77,16 @@ class Scheduler:
             more = work.step()
         except BaseException as error:
             logger.warning("a step failed: %s", type(error).__name__, exc_info=error)
-            work.emit(error)
+            _tell_end(work, error)
             return False
         if not more:
-            work.emit(None)
+            _tell_end(work, None)
         return more
+
+
+def _tell_end(work: Work, end: BaseException | None) -> None:
+    """Tell how work ended; a listener that fails must not end the thread that everybody else's work needs."""
+    try:
+        work.emit(end)
+    except Exception:
+        logger.exception("nobody takes the end of work")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from gpt_notebook import storyteller
-from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnreachable, ModelUnsafe, ModelUnsupported
+from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe, ModelUnsupported
 from gpt_notebook.protocol import DEFAULT_MODEL
 
 ReportBytes = Callable[[int, int], None]
 """Is told how many bytes of how many are there."""
 
-HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 SAVED_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 READ_SIZE = 8 * 1024**2
@@ -113,92 +111,6 @@ def saved_sources(saved: Path) -> list[Source]:
     ]
 
 
-def cached_sources() -> list[Source]:
-    """Return the models in the hub's cache that can be loaded without the hub."""
-    import huggingface_hub
-
-    try:
-        repositories = huggingface_hub.scan_cache_dir().repos
-    except huggingface_hub.CacheNotFound:
-        return []
-    found = []
-    for repository in sorted(repositories, key=lambda repository: repository.repo_id):
-        revision = repository.refs.get("main")
-        if repository.repo_type == "model" and revision is not None:
-            source = Source(repository.repo_id, revision.snapshot_path, revision.commit_hash)
-            if source.weight_files and (source.directory / "config.json").exists():
-                found.append(source)
-    return found
-
-
-def download(model: str, hub_token: str | None, report: ReportBytes) -> Source:
-    """Return the source of a model on the hub, its files in the hub's own cache.
-
-    Args:
-        model: `owner/name` with an optional `@revision`.
-        hub_token: the user's token for gated and private models; used here and kept nowhere.
-        report: is told about the bytes of the download.
-
-    Raises:
-        ModelNotFound: the hub has no such model, or not for this user.
-        ModelUnreachable: the hub could not be asked, and the cache doesn't have the model.
-    """
-    import huggingface_hub
-    from huggingface_hub import errors as hub_errors
-
-    repository, revision = split(model)
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository):
-        message = (
-            f"{model!r} is no model: give a directory, an id of the Hugging Face hub such as 'gpt2', or {DEFAULT_MODEL}"
-        )
-        raise ModelNotFound(message)
-    try:
-        directory = huggingface_hub.snapshot_download(
-            repository,
-            revision=revision,
-            token=hub_token or False,
-            allow_patterns=list(HUB_FILES),
-            tqdm_class=_reporting_bar(report),
-            etag_timeout=5,
-        )
-    except hub_errors.GatedRepoError:
-        message = f"{repository} is gated: accept its terms on the hub, then set HF_TOKEN to a token that may read it"
-        raise ModelNotFound(message) from None
-    except hub_errors.RevisionNotFoundError:
-        message = f"{repository} has no revision {revision!r}"
-        raise ModelNotFound(message) from None
-    except (hub_errors.RepositoryNotFoundError, hub_errors.HFValidationError):
-        message = f"the hub has no model {repository!r} (or not without a token: set HF_TOKEN): see  %gpt models"
-        raise ModelNotFound(message) from None
-    except (OSError, hub_errors.EntryNotFoundError, hub_errors.HTTPError):
-        message = (
-            f"{repository!r} is neither a local directory nor in the hub's cache, and the hub cannot be reached: "
-            f"check the network, give a directory, or use {DEFAULT_MODEL}"
-        )
-        raise ModelUnreachable(message) from None
-    path = Path(directory)
-    return Source(model, path, commit=path.name)
-
-
-def _reporting_bar(report: ReportBytes) -> type:
-    """Return a progress bar class that tells `report` about bytes and draws nothing."""
-    from tqdm.auto import tqdm
-
-    class ReportingBar(tqdm):  # type: ignore[misc]
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            self._counts_bytes = options.get("unit") == "B"
-            options.pop("name", None)  # The hub's own addition to tqdm's options.
-            super().__init__(*arguments, **(options | {"disable": False, "file": open(os.devnull, "w")}))  # noqa: SIM115, PTH123
-
-        def update(self, n: float | None = 1) -> Any:
-            updated = super().update(n)
-            if self._counts_bytes:
-                report(int(self.n), int(self.total or 0))
-            return updated
-
-    return ReportingBar
-
-
 def check(source: Source) -> dict[str, Any]:
     """Check that a model's files are whole and harmless, and return its config.
 
@@ -208,8 +120,8 @@ def check(source: Source) -> dict[str, Any]:
         ModelDamaged: a file is incomplete or corrupt.
     """
     config = _read_json(source, "config.json")
-    if "auto_map" in config:
-        message = f"{source.name} brings Python code of its own, which is never run: look for a version that transformers knows"
+    if "auto_map" in config and not _is_known(config):
+        message = f"{source.name} needs Python code of its own, which is never run: look for a version that transformers knows"
         raise ModelUnsafe(message)
     if not source.weight_files:
         pickled = sorted(path.name for path in source.directory.iterdir() if path.suffix in PICKLED_SUFFIXES)
@@ -230,9 +142,22 @@ def check(source: Source) -> dict[str, Any]:
     return config
 
 
+def _is_known(config: dict[str, Any]) -> bool:
+    """Return whether transformers has this kind of model itself, so that code beside the weights is not needed."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    return config.get("model_type") in CONFIG_MAPPING_NAMES
+
+
 def _indexed_files(source: Source) -> set[str]:
     index = source.directory / "model.safetensors.index.json"
-    return set(_read_json(source, index.name).get("weight_map", {}).values()) if index.is_file() else set()
+    if not index.is_file():
+        return set()
+    files = _read_json(source, index.name).get("weight_map")
+    if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
+        message = f"{index} does not say which weights are where: get the model again"
+        raise ModelDamaged(message)
+    return set(files.values())
 
 
 def _read_json(source: Source, name: str) -> dict[str, Any]:
@@ -241,7 +166,7 @@ def _read_json(source: Source, name: str) -> dict[str, Any]:
     except FileNotFoundError:
         message = f"{source.name} is no model: {source.directory} holds no {name}"
         raise ModelNotFound(message) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{source.directory / name} cannot be read ({error}): get the model again"
         raise ModelDamaged(message) from None
     if not isinstance(found, dict):
@@ -267,7 +192,7 @@ def _check_safetensors(path: Path) -> None:
         if (size := path.stat().st_size) != 8 + length + end:
             message = f"it has {size:,} bytes and should have {8 + length + end:,}"
             raise ValueError(message)  # noqa: TRY301
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} is damaged ({error}): get the model again"
         raise ModelDamaged(message) from None
 

@@ -1,0 +1,55 @@
+"""Tiny models on disk, and engines that know no others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from gpt_notebook.model_kernel.engine import Engine
+from gpt_notebook.settings import Settings
+from model_kernel import tiny_models
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Returns the directory of a tiny model of a family, made at its first use; do not write into it."""
+    made: dict[str, str] = {}
+
+    def directory(family: str = "gpt2", **options: Any) -> str:
+        key = f"{family} {sorted(options.items())}"
+        if key not in made:
+            made[key] = str(tiny_models.save(tmp_path_factory.mktemp("models") / family, family, **options))
+        return made[key]
+
+    return directory
+
+
+@pytest.fixture
+def own_tiny(tmp_path: Path) -> Path:
+    """The directory of a tiny model that the test may change."""
+    return tiny_models.save(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that keeps its models from test to test."""
+    engine = Engine(Settings(home=tmp_path_factory.mktemp("home")))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine with nothing loaded."""
+    engine = Engine(Settings(home=tmp_path / "home"))
+    yield engine
+    engine.close()
