@@ -22,6 +22,8 @@ DIM, BOLD, PLAIN = ("\033[2m", "\033[1m", "\033[0m") if sys.stdout.isatty() else
 class ShowingClient(NotebookClient):
     """Executes a notebook and prints each output, and of an output that grows each time what is new."""
 
+    _shown = ""
+
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Print what a message of the notebook kernel shows, and pass it on."""
         content = msg["content"]
@@ -36,8 +38,6 @@ class ShowingClient(NotebookClient):
             case "error":
                 print("\n".join(content["traceback"]))
         return super().process_message(msg, cell, cell_index)
-
-    _shown = ""
 
     def _show(self, text: str) -> None:
         grown = text.startswith(self._shown) and self._shown

@@ -3,6 +3,7 @@
     %load_ext gpt_notebook                  in a notebook: the magics %%gpt and %gpt
 
     generate stream chat                    text from a prompt or a conversation
+    events                                  the same as it happens; Collector makes completions of it
     next tokenize score perplexity          tokens and likelihoods
     models load unload use                  models
     status connect cancel shutdown          the model kernel, the process that holds them
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from gpt_notebook.completion import Collector, Completion
     from gpt_notebook.errors import GenerationInterrupted, GptNotebookError
     from gpt_notebook.identity import __version__
-    from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
     from gpt_notebook.likelihood import Perplexity
+    from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
 
 __all__ = [
     "ChatMessage",

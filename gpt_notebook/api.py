@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from gpt_notebook import likelihood, requests
+from gpt_notebook import arguments, likelihood
+from gpt_notebook.arguments import Message, Options
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
 from gpt_notebook.management import cancel, connect, load, load_events, models, shutdown, status, unload, use
@@ -24,8 +25,7 @@ from gpt_notebook.protocol import (
     TokenizeRequest,
     Tokens,
 )
-from gpt_notebook.requests import Message, Options
-from gpt_notebook.session import Model, hub_token, session
+from gpt_notebook.session import Model, session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,8 +93,8 @@ def generate(
         GenerationInterrupted: the user interrupted; `partial` likewise.
     """
     name = session.resolve(model)
-    prompts = requests.strings("prompt", prompt)
-    asked = [requests.generate_request(name, each, chat=chat, system=system, options=options) for each in prompts]
+    prompts = arguments.strings("prompt", prompt)
+    asked = [arguments.generate_request(name, each, chat=chat, system=system, options=options) for each in prompts]
     results: list[tuple[Completion, ...]] = []
     for request in asked:
         results.append(_collect(request, before=tuple(done for result in results for done in result)))
@@ -115,7 +115,9 @@ def chat(
         system: What the model is told before the first turn.
         **options: The fields of `SamplingOptions`.
     """
-    request = requests.generate_request(session.resolve(model), None, messages=messages, system=system, options=options)
+    request = arguments.generate_request(
+        session.resolve(model), None, messages=messages, system=system, options=options
+    )
     completions = _collect(request)
     return list(completions) if request.options.n > 1 else completions[0]
 
@@ -124,7 +126,7 @@ def stream(
     prompt: str, *, model: Model = None, chat: bool | None = None, system: str | None = None, **options: Unpack[Options]
 ) -> Iterator[Token]:
     """Go on from a prompt, token by token; closing the iterator stops the generation."""
-    request = requests.generate_request(session.resolve(model), prompt, chat=chat, system=system, options=options)
+    request = arguments.generate_request(session.resolve(model), prompt, chat=chat, system=system, options=options)
     if request.options.n > 1:
         message = f"stream gives one sample, not n={request.options.n}: use generate, or events"
         raise InvalidRequest(message, param="n")
@@ -147,12 +149,12 @@ def events(
     """
     name = session.resolve(model)
     return _generation(
-        requests.generate_request(name, prompt, messages=messages, chat=chat, system=system, options=options)
+        arguments.generate_request(name, prompt, messages=messages, chat=chat, system=system, options=options)
     )
 
 
 def _generation(request: GenerateRequest) -> Generator[Event, None, None]:
-    return session.stream(lambda client: client.generate(request, hub_token=hub_token(request.model, client)))
+    return session.stream(lambda client: client.generate(request))
 
 
 def _tokens_of(stream: Generator[Event, None, None]) -> Iterator[Token]:
@@ -184,17 +186,21 @@ def _collect(request: GenerateRequest, before: tuple[Completion, ...] = ()) -> t
 def next(prompt: str, k: int = 20, *, model: Model = None) -> list[Token]:  # noqa: A001 - the public name
     """Return the k most probable tokens after a prompt, most probable first, each with its logprob."""
     request = NextRequest(model=session.resolve(model), prompt=prompt, k=k)
-    return session.ask(lambda client: client.next(request, hub_token=hub_token(request.model, client)))
+    return session.ask(lambda client: client.next(request))
 
 
 def tokenize(text: str, *, model: Model = None, add_special_tokens: bool = True) -> list[Token]:
     """Cut a text into the tokens that a model sees; they have no logprobs."""
     request = TokenizeRequest(model=session.resolve(model), text=text, add_special_tokens=add_special_tokens)
-    return session.ask(lambda client: client.tokenize(request, hub_token=hub_token(request.model, client)))
+    return session.ask(lambda client: client.tokenize(request))
 
 
 def score(
-    prompts: str | Sequence[str], choices: Sequence[str], *, normalize: likelihood.Normalize = "sum", model: Model = None
+    prompts: str | Sequence[str],
+    choices: Sequence[str],
+    *,
+    normalize: likelihood.Normalize = "sum",
+    model: Model = None,
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Return how likely each choice is after each prompt.
 
@@ -211,7 +217,7 @@ def score(
     """
     import numpy as np
 
-    prompts, choices = requests.strings("prompts", prompts), requests.strings("choices", choices)
+    prompts, choices = arguments.strings("prompts", prompts), arguments.strings("choices", choices)
     if normalize not in ("sum", "mean"):
         message = f'normalize is "sum" or "mean", not {normalize!r}'
         raise InvalidRequest(message, param="normalize")
@@ -224,7 +230,7 @@ def score(
 
 def perplexity(texts: str | Sequence[str], *, model: Model = None) -> likelihood.Perplexity:
     """Return the perplexity of a text, or of many taken together; `float()` gives the number."""
-    asked = likelihood.text_requests(session.resolve(model), requests.strings("texts", texts))
+    asked = likelihood.text_requests(session.resolve(model), arguments.strings("texts", texts))
     return likelihood.Perplexity(tokens=tuple(token for each in _scores(asked) for token in each.tokens))
 
 
@@ -233,4 +239,4 @@ def _scores(asked: Iterable[ScoreRequest]) -> list[TextScore]:
 
 
 def _scoring(request: ScoreRequest) -> Generator[Event, None, None]:
-    return session.stream(lambda client: client.score(request, hub_token=hub_token(request.model, client)))
+    return session.stream(lambda client: client.score(request))

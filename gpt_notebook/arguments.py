@@ -1,4 +1,4 @@
-"""From what people write to the protocol's requests, refused here if they make no sense.
+"""The arguments of the public functions, made into the protocol's requests, or refused if they make no sense.
 
 Checked before any model kernel is started or asked: a typing mistake should cost nothing.
 """
@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions
+from gpt_notebook.suggestions import unknown_name
 
 Message = ChatMessage | Mapping[str, str] | tuple[str, str]
 """A turn of a conversation, as `ChatMessage`, `{"role": …, "content": …}` or `(role, content)`."""
@@ -42,17 +43,6 @@ def sampling_options(given: Mapping[str, Any]) -> SamplingOptions:
     if unknown := [name for name in given if name not in known]:
         raise InvalidRequest(unknown_name("option", unknown[0], known), param=unknown[0])
     return SamplingOptions(**{name: _value(name, str(known[name].type), value) for name, value in given.items()})
-
-
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return one line about a name that doesn't exist: the nearest one that does, else all."""
-    from difflib import get_close_matches
-
-    known = list(known)
-    longer = [each for each in known if len(name) > 2 and each.startswith(name)]  # noqa: PLR2004 - not of a lone "--"
-    near = longer or get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return f"unknown {kind} {name}: {hint}"
 
 
 def _value(name: str, kind: str, value: Any) -> Any:

@@ -17,8 +17,6 @@ from gpt_notebook.errors import GptNotebookError, InvalidRequest
 FAILED = 1
 INTERRUPTED = 130
 
-DEFAULT_PORT = 8642
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
@@ -51,15 +49,14 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _serve(parsed: argparse.Namespace) -> int:
     from gpt_notebook.model_kernel.__main__ import serve
+    from gpt_notebook.model_process import check_installed
     from gpt_notebook.settings import Settings
 
-    host, port = parsed.host, parsed.port
-    if host is not None or port is not None:
-        host, port = host or "127.0.0.1", DEFAULT_PORT if port is None else port
+    check_installed()
     serve(
         Settings.from_environment(),
-        host=host,
-        port=port,
+        host=parsed.host,
+        port=parsed.port,
         certfile=parsed.certfile,
         keyfile=parsed.keyfile,
         insecure=parsed.insecure,

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from gpt_notebook.connection import Target, data_lines, send
+from gpt_notebook.connection import Target, data_lines, keep_alive, send
 from gpt_notebook.errors import (
     ConnectionLost,
     GptNotebookError,
@@ -22,6 +22,7 @@ from gpt_notebook.errors import (
     ModelKernelNotRunning,
     from_json,
 )
+from gpt_notebook.hub import hub_token_for
 from gpt_notebook.protocol import (
     CancelRequest,
     Done,
@@ -65,11 +66,6 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.address!r})"
 
-    @property
-    def private(self) -> bool:
-        """Whether what is sent can't be read on the way."""
-        return self._target.private
-
     def status(self, *, timeout: float = STATUS_TIMEOUT) -> Status:
         """Ask the model kernel who it is and what it does."""
         # One that is stopping says so with 503, and a status all the same.
@@ -83,25 +79,25 @@ class Client:
         """List the models that are loaded or at hand."""
         return [decode(ModelInfo, each["gpt_notebook"]) for each in self._call("GET", "/v1/models")["data"]]
 
-    def generate(self, request: GenerateRequest, *, hub_token: str | None = None) -> Generator[Event, None, None]:
+    def generate(self, request: GenerateRequest) -> Generator[Event, None, None]:
         """Go on from a prompt; closing the generator cancels."""
-        return self._stream("/v1/generate", request, hub_token)
+        return self._stream("/v1/generate", request)
 
-    def load(self, request: LoadRequest, *, hub_token: str | None = None) -> Generator[Event, None, None]:
+    def load(self, request: LoadRequest) -> Generator[Event, None, None]:
         """Load a model: `Progress` events, then `Loaded`."""
-        return self._stream("/v1/load", request, hub_token)
+        return self._stream("/v1/load", request)
 
-    def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> Generator[Event, None, None]:
+    def score(self, request: ScoreRequest) -> Generator[Event, None, None]:
         """Score texts: one `Scored` event each, in order."""
-        return self._stream("/v1/score", request, hub_token)
+        return self._stream("/v1/score", request)
 
-    def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
+    def tokenize(self, request: TokenizeRequest) -> list[Token]:
         """Cut a text into tokens."""
-        return self._tokens("/v1/tokenize", request, hub_token)
+        return self._tokens("/v1/tokenize", request)
 
-    def next(self, request: NextRequest, *, hub_token: str | None = None) -> list[Token]:
+    def next(self, request: NextRequest) -> list[Token]:
         """Return the most probable next tokens, most probable first."""
-        return self._tokens("/v1/next", request, hub_token)
+        return self._tokens("/v1/next", request)
 
     def unload(self, request: UnloadRequest) -> None:
         """Give a model's memory back."""
@@ -119,8 +115,8 @@ class Client:
         """
         self._call("POST", "/v1/stop", request)
 
-    def _tokens(self, path: str, request: object, hub_token: str | None) -> list[Token]:
-        answer = self._call("POST", path, request, hub_token=hub_token, timeout=None)
+    def _tokens(self, path: str, request: NextRequest | TokenizeRequest) -> list[Token]:
+        answer = self._call("POST", path, request, hub_token=self._hub_token(request.model), timeout=None)
         return [decode(Token, each) for each in answer["tokens"]]
 
     def _call(
@@ -137,13 +133,14 @@ class Client:
             answer: dict[str, Any] = json.loads(response.read())
             return answer
 
-    def _stream(self, path: str, request: object, hub_token: str | None) -> Generator[Event, None, None]:
+    def _stream(self, path: str, request: GenerateRequest | LoadRequest | ScoreRequest) -> Generator[Event, None, None]:
         """Yield the events of a stream until its end marker.
 
         Raises:
             ConnectionLost: it ended without one, or an event is missing.
             GptNotebookError: what the model kernel says about a request that failed.
         """
+        hub_token = self._hub_token(request.model)
         with self._answer("POST", path, request, hub_token=hub_token, timeout=None) as response:
             for number, data in enumerate(data_lines(response)):
                 if data.get("seq") != number:
@@ -179,6 +176,8 @@ class Client:
                         raise self._refusal(response)
                     yield response
             except TimeoutError as error:
+                if timeout is None:  # the network's own patience has ended, not ours
+                    raise self._lost() from error
                 message = f"{self._name} is there but gave no answer within {timeout:g} s: {self._look_into}"
                 raise ModelKernelError(message) from error
             except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
@@ -188,6 +187,7 @@ class Client:
         connection = self._target.connection(CONNECT_TIMEOUT)
         try:
             connection.connect()
+            keep_alive(connection.sock)
         except OSError as error:
             connection.close()
             reason = error.strerror or str(error)
@@ -199,10 +199,13 @@ class Client:
         headers = {"Connection": "close", "Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        # Someone else's secret: not over a wire where it could be read.
-        if hub_token and self.private:
+        if hub_token:
             headers["X-Hub-Token"] = hub_token
         return headers
+
+    def _hub_token(self, model: str) -> str | None:
+        """Return the secret for the hub: it is not ours, and goes over no wire where it could be read."""
+        return hub_token_for(model) if self._target.private else None
 
     def _refusal(self, response: http.client.HTTPResponse) -> GptNotebookError:
         try:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from gpt_notebook.complaints import in_our_words
 from gpt_notebook.protocol import SamplingOptions
-from gpt_notebook.requests import unknown_name
+from gpt_notebook.suggestions import unknown_name
 
 USAGE_ERROR = 2
 
@@ -23,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message}\n")
+        sys.stderr.write(f"{self.prog}: {in_our_words(message)}\n")
         sys.exit(USAGE_ERROR)
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
@@ -135,6 +136,6 @@ def _port(text: str) -> int:
     return value
 
 
-# argparse names the type in its message: "invalid … value: 'x'".
+# What a refusal calls them: "--port needs a port, not 'x'".
 _count.__name__ = "line count"
 _port.__name__ = "port"

@@ -1,6 +1,6 @@
 """What a notebook gets for a prompt: completions, and how they come together from the events of a stream.
 
-Knows the protocol's events and nothing of HTTP; how a completion looks is display.py's business.
+Knows the protocol's events and nothing of HTTP; how a completion looks is the business of display/.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Completion:
     """The text that a model put after a prompt, and everything that is needed to get it again."""
 
     text: str
-    """The texts of `tokens`, joined."""
+    """The texts of `tokens`, joined; special tokens have none of their own in it."""
     tokens: tuple[Token, ...]
     finish_reason: FinishReason | None
     """`stop`, `length` or `cancelled`; None when the stream was cut off."""
@@ -78,6 +78,7 @@ class _Sample:
     """One of the n samples as far as it has come."""
 
     tokens: list[Token] = field(default_factory=list)
+    text: str = ""
     finished: Finished | None = None
 
 
@@ -97,7 +98,9 @@ class Collector:
                 self.started = event
                 self._samples = [_Sample() for _ in range(event.options.n)]
             case Tokens():
-                self._samples[event.index].tokens.extend(event.tokens)
+                sample = self._samples[event.index]
+                sample.tokens.extend(event.tokens)
+                sample.text += "".join(token.text for token in event.tokens if not token.special)
             case Finished():
                 self._samples[event.index].finished = event
             case Done():
@@ -113,7 +116,7 @@ class Collector:
     def _completion(self, started: Started, index: int, sample: _Sample) -> Completion:
         counted = Usage(prompt_tokens=len(started.prompt_token_ids), completion_tokens=len(sample.tokens))
         return Completion(
-            text="".join(token.text for token in sample.tokens),
+            text=sample.text,
             tokens=tuple(sample.tokens),
             finish_reason=sample.finished.finish_reason if sample.finished else None,
             usage=sample.finished.usage if sample.finished else counted,

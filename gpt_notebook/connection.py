@@ -18,6 +18,9 @@ from gpt_notebook.errors import InvalidRequest
 
 READ_BYTES = 65536
 
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Seconds of silence before the first question (Linux's name and macOS's), seconds between questions, how many."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -92,6 +95,16 @@ def _split(address: str) -> SplitResult:
         message = "an address must not hold a secret: leave out what is before the @ and set GPT_NOTEBOOK_TOKEN"
         raise InvalidRequest(message, param="url")
     return url
+
+
+def keep_alive(connected: socket.socket) -> None:
+    """Have the operating system find out within a minute that another machine is gone: an answer may take any time."""
+    if connected.family == socket.AF_UNIX:
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def send(

@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gpt_notebook import identity, launcher
-from gpt_notebook.display.reports import size
+from gpt_notebook.display.quantities import size
 from gpt_notebook.errors import GptNotebookError
+from gpt_notebook.hub import hub_home
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import Settings
 
@@ -124,8 +125,7 @@ def _storyteller() -> Finding:
 
 
 def _hub_cache() -> Finding:
-    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface")
-    path = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    path = Path(os.environ.get("HF_HUB_CACHE") or hub_home() / "hub").expanduser()
     return _directory("hub cache", path, "HF_HOME")
 
 

@@ -117,7 +117,8 @@ class ModelUnreachable(ModelError):
     """The hub could not be asked for the model."""
 
     code = "model_unreachable"
-    status = 404
+    status = 503
+    kind = "server_error"
 
 
 class ModelDamaged(ModelError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 from gpt_notebook import identity
 from gpt_notebook.client import Client
@@ -62,23 +62,15 @@ def running(settings: Settings) -> tuple[Client, Status] | None:
     return None if status.state == "stopping" else (client, status)
 
 
-def find(settings: Settings) -> Client | None:
-    """Return the running model kernel if it fits this process; starts none."""
-    found = running(settings)
-    return found[0] if found and misfit(found[1], settings) is None else None
-
-
-def ensure(settings: Settings, on_progress: Callable[[Progress], object] | None = None) -> Client:
+def ensure(settings: Settings) -> Client:
     """Return a model kernel that fits this process, started if need be; see `ensuring`."""
     waiting = ensuring(settings)
     while True:
         try:
-            progress = next(waiting)
+            next(waiting)
         except StopIteration as end:
             client: Client = end.value
             return client
-        if on_progress is not None:
-            on_progress(progress)
 
 
 def ensuring(settings: Settings) -> Generator[Progress, None, Client]:
@@ -131,6 +123,7 @@ def stop(settings: Settings, *, force: bool = False) -> bool:
     if settings.url is not None:
         _dismiss(settings, *found, force=force)
     else:
+        # Nobody starts another one meanwhile; somebody who has been starting one for longer than this is not waited for.
         with RuntimeDirectory.of(settings).lock("start", wait=STOP_SECONDS):
             _dismiss(settings, *found, force=force)
     return True

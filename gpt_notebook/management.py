@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from gpt_notebook import launcher, saved_models
 from gpt_notebook.client import Client
 from gpt_notebook.errors import InvalidRequest, ModelKernelError
-from gpt_notebook.protocol import CancelRequest, Event, Loaded, LoadRequest, ModelInfo, Progress, Status, UnloadRequest
-from gpt_notebook.session import Model, Session, hub_token, session
-
-Dtype = Literal["float32", "bfloat16", "float16"]
+from gpt_notebook.protocol import (
+    CancelRequest,
+    Dtype,
+    Event,
+    Loaded,
+    LoadRequest,
+    ModelInfo,
+    Progress,
+    Status,
+    UnloadRequest,
+)
+from gpt_notebook.session import Model, Session, session
 
 
 def models() -> list[ModelInfo]:
@@ -72,7 +80,7 @@ def load_events(
     else:
         source = str(saved_models.save(model, name, tokenizer, session.settings))
     request = LoadRequest(model=source, dtype=dtype)
-    return session.stream(lambda client: client.load(request, hub_token=hub_token(source, client)))
+    return session.stream(lambda client: client.load(request))
 
 
 def unload(model: Model = None) -> None:

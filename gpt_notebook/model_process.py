@@ -44,7 +44,7 @@ class ModelProcess:
             ModelKernelStartFailed: what it needs is not installed.
             RuntimeDirectoryError: its output can't be written.
         """
-        _check_installed()
+        check_installed()
         output = directory.path / "model-kernel.out"
         try:
             if output.exists() and output.stat().st_size > MAX_OUTPUT:
@@ -115,7 +115,12 @@ def environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in result.items() if name not in KEPT_TO_OURSELVES}
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Refuse where what a model kernel needs is missing.
+
+    Raises:
+        ModelKernelStartFailed: names it.
+    """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         message = (

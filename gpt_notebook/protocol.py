@@ -263,7 +263,8 @@ class Token:
     """One token as the model sees it.
 
     In a completion the texts of its tokens, joined, are the completion's text: the pieces of a character have the
-    text "" until the last of them, which has the whole character.
+    text "" until the last of them, which has the whole character. A special token's text is its name, and no part of
+    the completion's.
     """
 
     id: int

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from gpt_notebook import launcher, saved_models
 from gpt_notebook.client import Client
 from gpt_notebook.connection import origin
-from gpt_notebook.protocol import DEFAULT_MODEL, Event
+from gpt_notebook.protocol import Event
 from gpt_notebook.settings import Settings
 
 Model = str | os.PathLike[str] | None
@@ -30,7 +29,7 @@ class Session:
     def __init__(self) -> None:
         """Begin with what the environment says."""
         self._model: str | None = None
-        self._remote: tuple[str, str | None] | None = None
+        self._remote: tuple[str | None, str | None] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -41,7 +40,7 @@ class Session:
         """
         settings = Settings.from_environment()
         if self._remote is not None:
-            settings = replace(settings, url=self._remote[0] or None, token=self._remote[1])
+            settings = replace(settings, url=self._remote[0], token=self._remote[1])
         return settings if self._model is None else replace(settings, model=self._model)
 
     @property
@@ -55,7 +54,7 @@ class Session:
 
     def connect(self, url: str | None, token: str | None = None) -> None:
         """Use the model kernel at `url`; None is the local one again, whatever the environment says."""
-        self._remote = ("", None) if url is None else (url, token or self.token_for(url))
+        self._remote = (url, None if url is None else token or self.token_for(url))
 
     def token_for(self, url: str) -> str | None:
         """Return the environment's token, unless the environment gives it to another scheme, host or port."""
@@ -96,23 +95,3 @@ class Session:
 
 session = Session()
 """The one of this process."""
-
-
-def hub_token(model: str, client: Client) -> str | None:
-    """Return the user's Hugging Face token where a request for `model` may need it, as it is at this moment.
-
-    Looked up where huggingface_hub does: HF_TOKEN, then the file that `hf auth login` writes. Never given for the
-    bundled model or a path, nor to a model kernel that can only be reached in clear text over a network.
-    """
-    if model == DEFAULT_MODEL or Path(model).is_absolute() or not client.private:
-        return None
-    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        if token := os.environ.get(variable, "").strip():
-            return token
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    home = Path(os.environ.get("HF_HOME") or cache)
-    path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
-    try:
-        return path.read_text("utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -13,8 +13,8 @@ from collections.abc import Generator, Iterator, Sequence
 
 from gpt_notebook import api
 from gpt_notebook.completion import Collector, Completion
+from gpt_notebook.display.reports import progress_report
 from gpt_notebook.display.visible_text import visible
-from gpt_notebook.magics.cell_output import describe_progress
 from gpt_notebook.protocol import DEFAULT_MODEL, Event, Progress, Token, Tokens
 
 OPENING = "Once upon a time"
@@ -104,7 +104,7 @@ class _ProgressLine:
         self._shown = ""
 
     def __call__(self, event: Progress | None) -> None:
-        text = "" if event is None else describe_progress(event)[0]
+        text = "" if event is None else progress_report(event)[0]
         if text != self._shown and sys.stderr.isatty():
             sys.stderr.write(CLEAR_LINE + text)
             sys.stderr.flush()

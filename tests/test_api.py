@@ -25,11 +25,7 @@ from gpt_notebook.runtime import RuntimeDirectory
 
 
 @pytest.fixture(autouse=True)
-def _own_session(settings, monkeypatch):
-    """A session of the test's own, and nothing is started by accident."""
-    monkeypatch.setattr(api.session, "_model", None)
-    monkeypatch.setattr(api.session, "_remote", None)
-
+def _nothing_is_started_by_accident(settings, monkeypatch):
     def refuse(*_arguments):
         pytest.fail("a model kernel would have been started")
 

@@ -8,12 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from fake_model_kernel import Stream, story
 
-from gpt_notebook import api, cli, command_line, doctor, identity
+from gpt_notebook import cli, command_line, doctor, identity, model_process
 from gpt_notebook.protocol import Progress, Token
 from gpt_notebook.terminal import shaded
 
@@ -21,9 +22,8 @@ DOCUMENTATION = identity.PACKAGE.parent / "docs" / "command.md"
 
 
 @pytest.fixture(autouse=True)
-def _own_session(settings, monkeypatch):
-    monkeypatch.setattr(api.session, "_model", None)
-    monkeypatch.setattr(api.session, "_remote", None)
+def _own_settings(settings):
+    """Have the settings of the test's own in all tests."""
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -136,7 +136,8 @@ def test_logs_follow_also_what_is_rotated(model_kernel, settings):
         ("generate x --temp 1", "gpt-notebook generate: unknown option --temp: did you mean --temperature?"),
         ("generate x y", "gpt-notebook generate: 'y' is one word too many: put quotes around a text of several words"),
         ("generate", "gpt-notebook generate: the following arguments are required: prompt"),
-        ("serve --port x", "gpt-notebook serve: argument --port: invalid port value: 'x'"),
+        ("serve --port x", "gpt-notebook serve: --port needs a port, not 'x'"),
+        ("generate x -t warm", "gpt-notebook generate: -t needs a number, not 'warm'"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_code_2(capsys, arguments, line):
@@ -211,6 +212,21 @@ def test_doctor_says_what_to_do(capsys, settings, model_kernel, monkeypatch):
     assert re.search(r"✓ runtime directory +\S+", out)
     assert re.search(rf"✓ model kernel +process {model_kernel.pid}", out)
     assert all(line[0] in "✓✗" for line in out.splitlines())
+
+
+def test_doctor_wants_the_versions_that_the_package_wants():
+    project = tomllib.loads((identity.PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = dict(each.split(">=") for each in project["optional-dependencies"]["local"])
+    assert {name: ".".join(map(str, oldest)) for name, oldest in doctor.NEEDED.items()}.items() <= wanted.items()
+    assert set(model_process.NEEDED) == set(doctor.NEEDED)
+    assert project["requires-python"] == ">=" + ".".join(map(str, doctor.OLDEST_PYTHON))
+
+
+def test_serving_without_torch_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setattr(model_process, "NEEDED", ("no_such_package_anywhere",))
+    code, _, err = run(capsys, "serve")
+    assert code == 1
+    assert re.fullmatch(r"gpt-notebook: .*no_such_package_anywhere.*pip install 'gpt-notebook\[local\]'.*\n", err)
 
 
 def test_tokens_are_shaded_by_their_probability():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import http.client
 import json
 import socket
 import threading
@@ -13,6 +15,7 @@ from fake_model_kernel import TOKEN, FakeModelKernel, Stream, story, token
 
 from gpt_notebook.client import Client
 from gpt_notebook.completion import Collector
+from gpt_notebook.connection import Target
 from gpt_notebook.errors import (
     AuthenticationFailed,
     ConnectionLost,
@@ -204,17 +207,48 @@ def test_an_answer_that_comes_before_the_whole_body_is_read():
         thread.join()
 
 
+def test_the_operating_system_watches_over_the_line_to_another_machine(remote):
+    with contextlib.closing(Client(remote.address, TOKEN)._connect()) as connection:
+        assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_a_line_that_is_found_dead_is_a_lost_connection(client, monkeypatch):
+    def dead(*_arguments):
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", dead)
+    with pytest.raises(ConnectionLost, match="went away"):
+        list(client.generate(REQUEST))
+
+
 def test_the_environments_proxies_are_not_used(remote, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert Client(remote.address, TOKEN).status().state == "ready"
 
 
-def test_the_hub_token_goes_only_where_nobody_can_read_it(remote):
-    list(Client(remote.address, TOKEN).generate(REQUEST, hub_token="hf_x"))
-    assert remote.calls[-1][2]["X-Hub-Token"] == "hf_x"
-    assert not Client("http://gpu-machine:8642").private
-    assert Client("https://gpu-machine:8642").private
+def test_the_hub_token_goes_only_where_nobody_can_read_it(remote, monkeypatch):
+    def sent() -> str | None:
+        list(Client(remote.address, TOKEN).generate(GenerateRequest(model="org/gated", prompt="Once")))
+        return remote.calls[-1][2].get("X-Hub-Token")
+
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    assert sent() == "hf_x"
+    monkeypatch.setattr(Target, "private", False)
+    assert sent() is None
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [
+        ("unix:/run/model-kernel.sock", True),
+        ("http://127.0.0.1:8642", True),
+        ("https://gpu-machine:8642", True),
+        ("http://gpu-machine:8642", False),
+    ],
+)
+def test_what_is_private(address, private):
+    assert Target.of(address).private is private
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ SERVE = textwrap.dedent(
     from gpt_notebook.settings import Settings
 
     directory = RuntimeDirectory.of(Settings.from_environment())
-    with directory.lock("server", wait=False) as mine:
+    with directory.lock("server", wait=0) as mine:
         if mine:
             with serving(directory) as kernel:
                 kernel.status = dataclasses.replace(kernel.status, pid=os.getpid())
@@ -78,17 +78,18 @@ def commanding(monkeypatch, code: str) -> None:
 
 def test_looking_starts_nothing(settings, started):
     assert launcher.running(settings) is None
-    assert launcher.find(settings) is None
     assert not launcher.stop(settings)
     assert started == []
 
 
 def test_the_first_to_ask_starts_one_and_the_next_finds_it(settings, started):
-    told: list[Progress] = []
-    first = launcher.ensure(settings, told.append)
+    first = launcher.ensure(settings)
     assert launcher.ensure(settings).status().pid == first.status().pid == started[0]
     assert len(started) == 1
-    assert told[0] == Progress(stage="starting")
+
+
+def test_whoever_waits_for_it_is_told_so(settings, started):
+    assert next(launcher.ensuring(settings)) == Progress(stage="starting")
 
 
 def test_it_gets_a_session_of_its_own_and_no_secrets(settings, started, monkeypatch):
@@ -144,7 +145,7 @@ def test_after_a_kill_the_next_call_starts_another(settings, started):
 def test_a_socket_and_an_address_that_are_left_over_do_not_matter(settings, started):
     with serving(RuntimeDirectory.of(settings)):
         pass
-    assert launcher.find(settings) is None
+    assert launcher.running(settings) is None
     launcher.ensure(settings)
     assert len(started) == 1
 
@@ -152,7 +153,6 @@ def test_a_socket_and_an_address_that_are_left_over_do_not_matter(settings, star
 def test_an_idle_one_of_another_version_is_replaced(settings, started):
     with serving(RuntimeDirectory.of(settings)) as old:
         old.status = dataclasses.replace(old.status, source_hash="older")
-        assert launcher.find(settings) is None
         assert launcher.ensure(settings).status().pid == started[0]
         assert old.requests("/v1/stop") == [{"force": False}]
 
@@ -183,7 +183,7 @@ def test_one_that_is_leaving_is_waited_for(settings, started):
     directory = RuntimeDirectory.of(settings)
     with serving(directory) as old:
         old.status = dataclasses.replace(old.status, state="stopping")
-        held = directory.lock("server", wait=False)
+        held = directory.lock("server", wait=0)
         assert held.__enter__()
         threading.Timer(0.3, held.__exit__, (None, None, None)).start()
         client = launcher.ensure(settings)
@@ -205,7 +205,7 @@ def test_one_that_never_answers_is_ended(settings, monkeypatch):
 def test_a_lock_that_is_held_by_one_that_does_not_answer(settings, started):
     directory = RuntimeDirectory.of(settings)
     directory.create()
-    with directory.lock("server", wait=False):
+    with directory.lock("server", wait=0):
         with pytest.raises(ModelKernelStartFailed, match=r"server\.lock"):
             launcher.ensure(dataclasses.replace(settings, start_timeout=0.3))
     assert started == []

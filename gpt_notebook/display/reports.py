@@ -1,4 +1,4 @@
-"""Readable reports of what the model kernel holds and does: for `%gpt status` and `%gpt models`, as text and as HTML."""
+"""Readable reports of what the model kernel holds and does, for `%gpt status`, `%gpt models` and whoever waits for it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpt_notebook.display import completion_html
-from gpt_notebook.protocol import ModelInfo, RequestInfo, Status
+from gpt_notebook.display.quantities import counted, duration, size
+from gpt_notebook.protocol import ModelInfo, Progress, RequestInfo, Status
 
-_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def status_report(status: Status, default_model: str) -> Report:
     return Report(tuple(tables))
 
 
-def models_report(models: Sequence[ModelInfo], default_model: str) -> Report:
-    """Say which models there are, those that are loaded first."""
+def models_report(models: Sequence[ModelInfo], default_model: str, *, all_known: bool = True) -> Report:
+    """Say which models there are, those that are loaded first; and whether there may be more in the hub's cache."""
     rows = [
         (
             each.name + (" (default)" if each.name == default_model else ""),
@@ -98,6 +99,8 @@ def models_report(models: Sequence[ModelInfo], default_model: str) -> Report:
     ]
     columns = ("model", "state", "size", "context", "chat", "source")
     line = "any Hugging Face causal language model works too, by its id or the path of its directory"
+    if not all_known:
+        line += "; those in the hub's cache are listed while a model kernel runs"
     return Report((Table(columns, rows, numeric=frozenset({2, 3})),), line)
 
 
@@ -113,20 +116,18 @@ def loaded_line(model: ModelInfo) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def size(count: int) -> str:
-    """Return a number of bytes with the unit that suits it."""
-    for unit, name in _UNITS:
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count} bytes"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.1f}".removesuffix(".0") + f" {name}"
-    return f"{seconds:.0f} s"
+def progress_report(event: Progress) -> tuple[str, float | None]:
+    """Say in one line what is going on and how much, and give the fraction that is done where it is known."""
+    if event.stage == "starting":
+        return "starting the model kernel…", None
+    if event.stage == "queued":
+        return f"waiting: {counted(event.done, 'request')} ahead", None
+    doing = "downloading" if event.stage == "downloading" else "loading"
+    if not event.total:
+        return f"{doing} {event.model}…", None
+    # One unit for both, so that the line doesn't jump while it counts.
+    amount = f"{event.done / MEGABYTE:.0f} of {event.total / MEGABYTE:.0f} MB"
+    return f"{doing} {event.model}: {amount}", min(1.0, event.done / event.total)
 
 
 def _loaded(models: Sequence[ModelInfo]) -> Table:
@@ -138,9 +139,7 @@ def _loaded(models: Sequence[ModelInfo]) -> Table:
             each.device,
             size(each.bytes),
             f"{each.context_length:,}",
-            f"{each.in_use} request{'' if each.in_use == 1 else 's'}"
-            if each.in_use
-            else f"idle {duration(each.idle_seconds)}",
+            counted(each.in_use, "request") if each.in_use else f"idle {duration(each.idle_seconds)}",
         )
         for each in models
     ]

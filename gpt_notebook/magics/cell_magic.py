@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.display.bundle import Samples, View
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
 from gpt_notebook.magics.cell_output import CellOutput, cell_output
-from gpt_notebook.magics.cell_value import cell_identity
 from gpt_notebook.magics.conversation import Conversation, Conversations
 from gpt_notebook.magics.interpolation import interpolate
-from gpt_notebook.magics.options import EXAMPLE, CellOptions, did_you_mean, parse
+from gpt_notebook.magics.options import EXAMPLE, CellOptions, parse
+from gpt_notebook.magics.running_cell import cell_identity
 from gpt_notebook.protocol import Event, Progress
+from gpt_notebook.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def user_variables(shell: Any) -> dict[str, Any]:
     }
 
 
-def show(events: Iterator[Event], output: CellOutput) -> tuple[Completion, ...]:
+def show(events: Generator[Event, None, None], output: CellOutput) -> tuple[Completion, ...]:
     """Stream events into an output, and return the completions.
 
     Raises:
@@ -97,7 +98,7 @@ def show(events: Iterator[Event], output: CellOutput) -> tuple[Completion, ...]:
     """
     collector = Collector()
     try:
-        with contextlib.closing(events):  # type: ignore[type-var]
+        with contextlib.closing(events):
             for event in events:
                 if isinstance(event, Progress):
                     output.progress(event)

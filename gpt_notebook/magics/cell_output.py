@@ -15,6 +15,7 @@ from typing import Any, Protocol, TextIO
 from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.bundle import Bundle, View, bundle, live_bundle, mark
+from gpt_notebook.display.reports import progress_report
 from gpt_notebook.display.visible_text import visible
 from gpt_notebook.protocol import Progress
 
@@ -23,8 +24,6 @@ INTERVAL = 0.1
 
 RENDERING_SHARE = 0.1
 """The share of the time that rendering may take: long outputs are updated less often."""
-
-MEGABYTE = 1_000_000
 
 
 class CellOutput(Protocol):
@@ -78,7 +77,7 @@ class NotebookOutput:
 
     def progress(self, event: Progress) -> None:
         """Show a line and, where a total is known, a bar."""
-        text, fraction = describe_progress(event)
+        text, fraction = progress_report(event)
         data = {"text/plain": text, "text/html": completion_html.progress(text, fraction)}
         self._show_if_due(lambda: (data, {}))
 
@@ -132,7 +131,7 @@ class TerminalOutput:
     def progress(self, event: Progress) -> None:
         """Overwrite one line where there is someone to see it."""
         if self._stdout.isatty():
-            text = visible(describe_progress(event)[0])
+            text = visible(progress_report(event)[0])
             self._write(f"\r{text:<{self._progress_width}}")
             self._progress_width = len(text)
 
@@ -181,19 +180,6 @@ class TerminalOutput:
     def _write(self, text: str) -> None:
         self._stdout.write(text)
         self._stdout.flush()
-
-
-def describe_progress(event: Progress) -> tuple[str, float | None]:
-    """Return one line that says what is going on and how much, and the fraction that is done where it is known."""
-    if event.stage == "starting":
-        return "starting the model kernel…", None
-    if event.stage == "queued":
-        return f"waiting: {event.done} request{'' if event.done == 1 else 's'} ahead", None
-    doing = "downloading" if event.stage == "downloading" else "loading"
-    if not event.total:
-        return f"{doing} {event.model}…", None
-    amount = f"{event.done / MEGABYTE:.0f} of {event.total / MEGABYTE:.0f} MB"
-    return f"{doing} {event.model}: {amount}", min(1.0, event.done / event.total)
 
 
 def _rate(completions: Sequence[Completion], seconds: float) -> float | None:

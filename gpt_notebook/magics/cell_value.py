@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpt_notebook.magics.running_cell import current_run, is_magic_cell, is_terminal
+
 _TYPES = (("gpt_notebook.completion", "Completion"), ("gpt_notebook.display.bundle", "Samples"))
 
 
@@ -48,40 +50,3 @@ class CellValue:
         self._value = self._run = None
         if not seen:
             raise NotImplementedError
-
-
-def current_run(shell: Any) -> Any:
-    """Return IPython's record of the cell that runs now, or None."""
-    return getattr(shell.displayhook, "exec_result", None)
-
-
-def is_magic_cell(shell: Any) -> bool:
-    """Tell whether the cell that runs now is a `%%gpt` cell itself, not code that calls the magic."""
-    info = getattr(current_run(shell), "info", None)
-    return str(getattr(info, "raw_cell", "")).lstrip().startswith("%%gpt")
-
-
-def is_terminal(shell: Any) -> bool:
-    """Tell whether the shell is IPython's own terminal; by name, because importing its class would take long."""
-    return any(each.__name__ == "TerminalInteractiveShell" for each in type(shell).__mro__)
-
-
-def cell_identity(shell: Any, text: str) -> str | None:
-    """Return what stays the same when the user runs the same cell again; None where each run is a new one.
-
-    That is the cell's id where the front end tells it, else the cell's text.
-    """
-    if is_terminal(shell):
-        return None
-    info = getattr(current_run(shell), "info", None)
-    identity = getattr(info, "cell_id", None) or _id_in_message(shell)
-    if identity is None:
-        return text
-    # Code may call the magic more than once in one cell.
-    return str(identity) if is_magic_cell(shell) else f"{identity}\n{text}"
-
-
-def _id_in_message(shell: Any) -> str | None:
-    get_parent = getattr(shell, "get_parent", None)
-    message = get_parent() if get_parent is not None else None
-    return message.get("metadata", {}).get("cellId") if isinstance(message, dict) else None

@@ -13,7 +13,7 @@ COMMANDS = {
     "load": (f"load MODEL [--dtype {'|'.join(DTYPES)}]", "load a model now, to have it warm"),
     "unload": ("unload MODEL", "give its memory back"),
     "connect": ("connect URL | local", "use the model kernel at this address; local: the one of this machine again"),
-    "cancel": ("cancel", "stop all running generations"),
+    "cancel": ("cancel", "stop all running generations, those of other notebooks too"),
     "shutdown": ("shutdown [--force]", "end the model kernel; --force also while others use it"),
     "reset": ("reset [NAME]", "forget a conversation; alone: all of them"),
     "error": ("error", "show the last error in full"),

@@ -38,8 +38,6 @@ class Interpolated:
     """A prompt with its variables filled in."""
 
     text: str
-    filled: tuple[str, ...] = ()
-    """The names that were filled in, in order of appearance."""
     undefined: tuple[str, ...] = ()
     """The names that look like variables and are none."""
 
@@ -51,7 +49,6 @@ def interpolate(text: str, variables: Mapping[str, Any]) -> Interpolated:
         InvalidRequest: a variable has no text; names it.
     """
     pieces: list[str] = []
-    filled: dict[str, None] = {}
     undefined: dict[str, None] = {}
     position = 0
     while found := _PLACEHOLDER.search(text, position):
@@ -66,14 +63,13 @@ def interpolate(text: str, variables: Mapping[str, Any]) -> Interpolated:
         if name is None or (found["script"] and len(name) == 1):
             pieces.append(as_typed)
         elif name in variables:
-            filled[name] = None
             pieces.append((found["script"] or "") + _text_of(name, variables[name]))
         else:
             pieces.append(as_typed)
             if not found["script"] and not keyword.iskeyword(name):
                 undefined[name] = None
     pieces.append(text[position:])
-    return Interpolated("".join(pieces), tuple(filled), tuple(undefined))
+    return Interpolated("".join(pieces), tuple(undefined))
 
 
 def _text_of(name: str, value: object) -> str:

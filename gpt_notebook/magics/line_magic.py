@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import api
 from gpt_notebook.display.bundle import View
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.display.reports import Report, loaded_line, models_report, status_report
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.magics import model_names
 from gpt_notebook.magics.cell_output import cell_output
 from gpt_notebook.magics.help_text import COMMANDS, DTYPES, HELP
-from gpt_notebook.magics.options import did_you_mean, split
+from gpt_notebook.magics.options import split
+from gpt_notebook.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from gpt_notebook.magics.magics import GPTMagics
@@ -102,10 +104,12 @@ def _use(magics: GPTMagics, words: Words) -> None:
 
 def _hint_at_unknown(model: str) -> str:
     """Say so where a model is not on this machine; it may well be on the hub."""
-    known = [each.name for each in model_names.models()]
-    if model in known or Path(model).expanduser().exists():
+    known, all_known = model_names.models()
+    names = [each.name for each in known]
+    if model in names or Path(model).expanduser().exists():
         return ""
-    return f"; it is not here yet: the next cell asks the hub for it{did_you_mean(model, known)}"
+    when = "it is not here yet:" if all_known else "if it is not here yet,"
+    return f"; {when} the next cell asks the hub for it{did_you_mean(model, names)}"
 
 
 def _status(magics: GPTMagics, words: Words) -> None:
@@ -115,7 +119,8 @@ def _status(magics: GPTMagics, words: Words) -> None:
 
 def _models(magics: GPTMagics, words: Words) -> None:
     words.end()
-    _report(magics, models_report(model_names.models(), api.session.model))
+    known, all_known = model_names.models()
+    _report(magics, models_report(known, api.session.model, all_known=all_known))
 
 
 def _load(magics: GPTMagics, words: Words) -> None:
@@ -188,7 +193,7 @@ def _ask_for_token(address: str) -> str:
 def _cancel(magics: GPTMagics, words: Words) -> None:
     words.end()
     count = api.cancel()
-    _say(magics, f"stopped {count} generation{'' if count == 1 else 's'}" if count else "nothing was running")
+    _say(magics, f"stopped {counted(count, 'generation')}" if count else "nothing was running")
 
 
 def _shutdown(magics: GPTMagics, words: Words) -> None:
@@ -202,7 +207,7 @@ def _reset(magics: GPTMagics, words: Words) -> None:
     name = words.optional()
     if name is None:
         count = magics.conversations.forget_all()
-        _say(magics, f"forgot {count} conversation{'' if count == 1 else 's'}")
+        _say(magics, f"forgot {counted(count, 'conversation')}")
         return
     if not magics.conversations.forget(name):
         known = magics.conversations.names()

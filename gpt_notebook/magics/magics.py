@@ -1,6 +1,6 @@
 """The magics of `%load_ext gpt_notebook`: `%%gpt` cells and the `%gpt` line.
 
-Thin on purpose: the work is in cell.py and line_commands.py, which are imported when a magic first runs, because
+Thin on purpose: the work is in cell_magic.py and line_magic.py, which are imported when a magic first runs, because
 loading the extension must cost next to nothing.
 """
 

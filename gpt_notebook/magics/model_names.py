@@ -1,4 +1,4 @@
-"""Which models there are, for those who only look: `%gpt models` and the Tab key start no model kernel to find out."""
+"""Which models there are, for those who only look: `%gpt models`, `%gpt use` and Tab start no model kernel to find out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ PATIENCE = 0.15
 """Seconds that a Tab may wait for the names."""
 
 
-def models() -> list[ModelInfo]:
-    """Return the models there are; while no model kernel runs, those that can be named without one."""
+def models() -> tuple[list[ModelInfo], bool]:
+    """Return the models there are, and whether that is all: only a model kernel knows what the hub's cache has."""
     from gpt_notebook import api, saved_models
     from gpt_notebook.protocol import DEFAULT_MODEL, ModelInfo
 
     if api.status().state != "stopped":
-        return api.models()
+        return api.models(), True
     bundled = ModelInfo(name=DEFAULT_MODEL, source="comes with gpt_notebook", loaded=False)
-    return [bundled, *saved_models.listing(api.session.settings)]
+    return [bundled, *saved_models.listing(api.session.settings)], False
 
 
 class ModelNames:
@@ -46,6 +46,6 @@ class ModelNames:
         from gpt_notebook.errors import GptNotebookError
 
         try:
-            self._names = tuple(each.name for each in models())
+            self._names = tuple(each.name for each in models()[0])
         except (GptNotebookError, OSError):
             return

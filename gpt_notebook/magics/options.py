@@ -12,13 +12,15 @@ import functools
 import keyword
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from gpt_notebook.complaints import in_our_words, option_and_reason
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.suggestions import did_you_mean
 
-Format = Literal["text", "markdown", "code", "json"]
+if TYPE_CHECKING:
+    from gpt_notebook.display.bundle import Format
 
 FORMATS: tuple[Format, ...] = ("text", "markdown", "code", "json")
 
@@ -128,16 +130,6 @@ def split(line: str) -> list[str]:
         raise InvalidRequest(message) from None
 
 
-def did_you_mean(word: str, possible: Iterable[str]) -> str:
-    """Return a question with the nearest of the possible words, or nothing."""
-    import difflib
-
-    words = list(possible)
-    near = [each for each in words if len(word) > 2 and each.startswith(word)]  # noqa: PLR2004 - "-x" begins nothing
-    near = near or difflib.get_close_matches(word, words, n=1, cutoff=0.65)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def option(flag: str) -> Option | None:
     """Return the option with this flag."""
     return next((each for each in OPTIONS if flag in each.flags), None)
@@ -153,12 +145,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong."""
-        flag = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message)
-        if flag is None:
-            raise InvalidRequest(message)
-        name, reason = flag.groups()
-        text = f"{name} {_in_our_words(name, reason)}"
-        raise InvalidRequest(text)
+        flag, reason = option_and_reason(message)
+        if flag is not None and (found := re.match(r"invalid choice: '(.*?)' \(", reason)):
+            raise InvalidRequest(_no_such_choice(flag, found[1]))
+        raise InvalidRequest(in_our_words(message))
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and say of what is left over what was probably meant."""
@@ -168,19 +158,9 @@ class _Parser(argparse.ArgumentParser):
         return known
 
 
-def _in_our_words(flag: str, reason: str) -> str:
-    """Say what argparse has against a value."""
-    if reason == "expected one argument":
-        return f"needs a value after it; one that begins with - is written {flag}=-…"
-    value = reason.partition(": ")[2]
-    if reason.startswith("invalid int"):
-        return f"needs a whole number, not {value}"
-    if reason.startswith("invalid float"):
-        return f"needs a number, not {value}"
-    if found := re.match(r"invalid choice: '(.*?)' \(", reason):
-        choices = (option(flag) or OPTIONS[0]).choices or ()
-        return f"is one of {', '.join(choices)}, not {found[1]!r}{did_you_mean(found[1], choices)}"
-    return reason
+def _no_such_choice(flag: str, value: str) -> str:
+    choices = next(each.choices or () for each in OPTIONS if flag in each.flags)
+    return f"{flag} is one of {', '.join(choices)}, not {value!r}{did_you_mean(value, choices)}"
 
 
 def _left_over(word: str) -> str:

@@ -12,12 +12,14 @@ import asyncio
 import gc
 import logging
 import logging.handlers
+import math
 import os
 import signal
 import socket
 import ssl
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("gpt_notebook.model_kernel")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+DEFAULT_PORT = 8642
+LOOK_SECONDS = 2.0
+"""How often an idle model kernel looks whether it is still needed."""
 LOCK_SECONDS = 0.5
 """Longer than it takes a notebook to look whether the lock is held."""
 SWITCH_INTERVAL = 0.001
@@ -87,30 +92,18 @@ def serve(
     runtime = RuntimeDirectory.of(settings)
     runtime.create()
     if host is None and port is None:
-        with runtime.lock("server", wait=LOCK_SECONDS) as ours:
-            if not ours:
-                message = "a model kernel is running already: see  gpt-notebook status"
-                raise ModelKernelBusy(message)
-            _import_everything_heavy()
-            from gpt_notebook.model_kernel.server import hosts_of, local_listener
-
-            with local_listener(runtime) as (listener, address):
-                runtime.write_address(address)
-                _run(settings, listener, address, runtime.token(), hosts_of(address))
+        _serve_this_user(settings, runtime)
         return
-    host, port = host or "127.0.0.1", 8642 if port is None else port
+    host, port = host or LOOPBACK[0], DEFAULT_PORT if port is None else port
     if host not in LOOPBACK and not certfile and not insecure:
         message = (
             f"--host {host} would send prompts and the token readable over the network: give --certfile and --keyfile, "
             "tunnel it over ssh, or accept it with --insecure"
         )
         raise InvalidRequest(message)
-    tls = None
-    if certfile:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certfile, keyfile)
-    _import_everything_heavy()
-    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+    tls = _tls(certfile, keyfile) if certfile else None
+    with _tcp_listener(host, port) as listener:
+        _import_everything_heavy()
         port = listener.getsockname()[1]
         address = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         names = {host, *allowed_hosts, socket.gethostname()}
@@ -121,6 +114,59 @@ def serve(
             print(f"token: {runtime.path / 'token'}", file=sys.stderr)  # noqa: T201 - for whoever started it
         print(f"serving on {address}  (GPT_NOTEBOOK_URL={address})", file=sys.stderr, flush=True)  # noqa: T201
         _run(settings, listener, address, settings.token or runtime.token(), hosts, tls=tls)
+
+
+def _tls(certfile: str, keyfile: str | None) -> ssl.SSLContext:
+    """Return the TLS side of a server.
+
+    Raises:
+        InvalidRequest: the files can't be read or don't belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except OSError as error:
+        message = f"--certfile {certfile} cannot be used ({error.strerror or error}): give a PEM certificate and its --keyfile"
+        raise InvalidRequest(message) from None
+    return context
+
+
+def _tcp_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        InvalidRequest: the address isn't ours, or somebody else listens there.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        message = f"cannot listen on {host} port {port} ({error.strerror or error}): choose another --host or --port"
+        raise InvalidRequest(message) from None
+    except OverflowError:
+        message = f"--port must be at most 65535, not {port}"
+        raise InvalidRequest(message) from None
+
+
+def _serve_this_user(settings: Settings, runtime: RuntimeDirectory) -> None:
+    """Serve the socket where this user's notebooks look.
+
+    Raises:
+        ModelKernelBusy: another model kernel does.
+    """
+    with runtime.lock("server", wait=LOCK_SECONDS) as ours:
+        if not ours:
+            message = "a model kernel is running already: see  gpt-notebook status"
+            raise ModelKernelBusy(message)
+        _import_everything_heavy()
+        from gpt_notebook.model_kernel.server import hosts_of, local_listener
+
+        with local_listener(runtime) as (listener, address):
+            runtime.write_address(address)
+
+            def findable() -> bool:
+                return runtime.read_address() == address
+
+            _run(settings, listener, address, runtime.token(), hosts_of(address), findable=findable)
 
 
 def _import_everything_heavy() -> None:
@@ -152,7 +198,9 @@ def _run(
     hosts: set[str] | None,
     *,
     tls: ssl.SSLContext | None = None,
+    findable: Callable[[], bool] = lambda: True,
 ) -> None:
+    """Serve until it is stopped, unneeded, or no longer `findable` by those who would need it."""
     from gpt_notebook.model_kernel import server as servers
     from gpt_notebook.model_kernel.app import ModelKernel
     from gpt_notebook.model_kernel.engine import Engine
@@ -163,29 +211,30 @@ def _run(
     kernel = ModelKernel(Engine(settings), settings, address, leave)
     server = servers.build(kernel, token=token, hosts=hosts, tls=tls)
     logger.info("serving on %s, pid %d", address, os.getpid())
-    asyncio.run(_serve(server, listener, kernel))
+    asyncio.run(_serve(server, listener, _leave_when_unneeded(kernel, findable)))
     logger.info("left")
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, kernel: ModelKernel) -> None:
+async def _serve(server: uvicorn.Server, listener: socket.socket, watch: Coroutine[None, None, None]) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, server.handle_exit, signal_number, None)
-    watch = asyncio.create_task(_leave_when_idle(kernel))
+    watching = asyncio.create_task(watch)
     try:
         await server.serve(sockets=[listener])
     finally:
-        watch.cancel()
+        watching.cancel()
 
 
-async def _leave_when_idle(kernel: ModelKernel) -> None:
-    timeout = kernel.settings.idle_timeout
-    while timeout and not kernel.stopping:
+async def _leave_when_unneeded(kernel: ModelKernel, findable: Callable[[], bool]) -> None:
+    """Stop a model kernel that has been idle for long, or whose runtime directory somebody has deleted."""
+    timeout = kernel.settings.idle_timeout or math.inf
+    while not kernel.stopping:
         idle = 0.0 if kernel.engine.busy else time.monotonic() - kernel.engine.last_active
-        if idle >= timeout:
-            logger.info("idle for %.0f s", idle)
+        if idle >= timeout or (not kernel.engine.busy and not findable()):
+            logger.info("idle for %.0f s", idle) if idle >= timeout else logger.info("nobody can find it any more")
             kernel.stop(force=False)
             return
-        await asyncio.sleep(max(timeout - idle, 0.05))
+        await asyncio.sleep(min(max(timeout - idle, 0.05), LOOK_SECONDS))
 
 
 class _PrivateLog(logging.handlers.RotatingFileHandler):

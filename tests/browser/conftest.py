@@ -64,7 +64,9 @@ class Lab:
             self._request("DELETE", f"/api/kernels/{kernel['id']}")
 
     def _request(self, method, path):
-        request = urllib.request.Request(f"{self.url}{path}", method=method, headers={"Authorization": f"token {TOKEN}"})  # noqa: S310
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.url}{path}", method=method, headers={"Authorization": f"token {TOKEN}"}
+        )
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return json.loads(response.read() or b"null")
 

@@ -38,7 +38,9 @@ def test_a_notebook_shows_stories_tokens_and_one_line_errors(lab, page, theme):
 
 
 def test_interrupting_keeps_the_text_and_stops_run_all(lab, page):
-    lab.open(page, "interrupt", ["%load_ext gpt_notebook", "%%gpt --max 480 --seed 1\nOnce upon a time", "print('reached')"])
+    lab.open(
+        page, "interrupt", ["%load_ext gpt_notebook", "%%gpt --max 480 --seed 1\nOnce upon a time", "print('reached')"]
+    )
     lab.command(page, "notebook:run-all-cells")
     expect(outputs(page).nth(1)).to_contain_text("there")
     lab.command(page, "notebook:interrupt-kernel")

@@ -8,7 +8,8 @@ import pytest
 from notebook_shell import completion, completions
 
 from gpt_notebook.display.bundle import View
-from gpt_notebook.magics.cell_output import NotebookOutput, TerminalOutput, describe_progress
+from gpt_notebook.display.reports import progress_report
+from gpt_notebook.magics.cell_output import NotebookOutput, TerminalOutput
 from gpt_notebook.protocol import Progress, SamplingOptions
 
 
@@ -133,7 +134,7 @@ def test_where_an_output_is_written_once_only_the_end_is(screen):
     ],
 )
 def test_progress_says_what_and_how_much(event, text, fraction):
-    assert describe_progress(event) == (text, fraction)
+    assert progress_report(event) == (text, fraction)
 
 
 def test_a_terminal_gets_the_text_as_it_comes():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from gpt_notebook import api
 from gpt_notebook.errors import ConnectionLost, InvalidRequest
 from gpt_notebook.magics import line_magic
-from gpt_notebook.magics.help_text import COMMANDS
-from gpt_notebook.protocol import Memory, ModelInfo, Progress, RequestInfo, Status
+from gpt_notebook.magics.help_text import COMMANDS, DTYPES
+from gpt_notebook.protocol import Dtype, Memory, ModelInfo, Progress, RequestInfo, Status
 
 STORYTELLER = ModelInfo(
     name="storyteller", source="/models/storyteller", loaded=True, architecture="GPT2LMHeadModel", dtype="float32",
@@ -60,6 +62,10 @@ def calls(monkeypatch):
 
 def test_every_command_of_the_help_exists():
     assert set(COMMANDS) == set(line_magic._COMMANDS)
+
+
+def test_the_dtypes_of_the_help_are_those_of_the_protocol():
+    assert get_args(Dtype) == DTYPES
 
 
 @pytest.mark.parametrize("line", ["%gpt", "%gpt help"])
@@ -124,7 +130,9 @@ def test_models_lists_what_there_is(shell, calls):
 def test_models_starts_no_model_kernel(shell, calls, monkeypatch):
     monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
     shell.run("%gpt models")
-    assert "storyteller (default)" in line_of(shell)
+    text = line_of(shell)
+    assert "storyteller (default)" in text
+    assert text.endswith("those in the hub's cache are listed while a model kernel runs")
     assert calls == []
 
 
@@ -137,6 +145,12 @@ def test_use_makes_a_model_the_default(shell, calls):
 def test_use_of_a_model_that_is_not_here_says_so(shell, calls):
     shell.run("%gpt use storteller")
     assert line_of(shell).endswith("it is not here yet: the next cell asks the hub for it; did you mean storyteller?")
+
+
+def test_without_a_model_kernel_nobody_knows_what_the_hubs_cache_has(shell, calls, monkeypatch):
+    monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
+    shell.run("%gpt use gpt2")
+    assert line_of(shell).endswith("; if it is not here yet, the next cell asks the hub for it")
 
 
 def test_load_shows_bytes_and_then_what_was_loaded(shell, monkeypatch):

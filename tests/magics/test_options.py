@@ -2,11 +2,16 @@ r"""The `%%gpt` line: what it takes, and how it says no."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import get_args
+
 import pytest
 
+from gpt_notebook.display.bundle import Format
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.magics.help_text import HELP
-from gpt_notebook.magics.options import OPTIONS, parse
+from gpt_notebook.magics.options import _SAMPLING, FORMATS, OPTIONS, parse
+from gpt_notebook.protocol import SamplingOptions
 
 
 def test_an_empty_line_leaves_everything_to_the_defaults():
@@ -85,6 +90,16 @@ def test_what_makes_no_sense_is_refused_in_one_line(line, message):
 def test_complete_and_chat_exclude_each_other(other):
     with pytest.raises(InvalidRequest, match="leave one of them out"):
         parse(f"--complete {other}")
+
+
+@pytest.mark.parametrize("field", [field for field in fields(SamplingOptions) if field.name in _SAMPLING])
+def test_the_help_names_the_default_of_every_number(field):
+    (option,) = (each for each in OPTIONS if each.field == field.name)
+    assert field.default in ((), None) or f"({field.default})" in option.help
+
+
+def test_the_formats_are_those_that_can_be_shown():
+    assert get_args(Format) == FORMATS
 
 
 def test_the_help_has_every_option():

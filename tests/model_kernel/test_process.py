@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -167,6 +168,13 @@ def test_it_leaves_when_nobody_has_needed_it_for_long():
     with started(GPT_NOTEBOOK_IDLE_TIMEOUT="0.5") as model_kernel:
         assert model_kernel.ended() == (0, "")
         assert "idle for" in model_kernel.runtime.log.read_text()
+
+
+def test_it_leaves_when_its_directory_is_deleted():
+    with started() as model_kernel:
+        model_kernel.client()
+        shutil.rmtree(model_kernel.runtime.path)
+        assert model_kernel.ended() == (0, "")
 
 
 def test_a_path_too_long_for_a_socket_makes_it_tcp_on_this_machine_until_it_is_stopped(tmp_path):

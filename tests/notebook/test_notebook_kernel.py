@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,17 +113,13 @@ def test_a_refusal_is_one_line(notebook):
 
 def test_an_interrupt_gives_the_prompt_back_and_keeps_the_text(notebook):
     notebook.run(NEVER_ENDING)
-    interrupted_at = []
 
     def interrupt_when_it_hangs(message: Any) -> None:
         if "HANGING" in str(message["content"].get("text", "")):
-            interrupted_at.append(time.monotonic())
             notebook.interrupt()
 
     text, _, error = notebook.run("%%gpt\nOnce", on_message=interrupt_when_it_hangs)
-    waited = time.monotonic() - interrupted_at[0]
     notebook.run("api.events = model.events")
-    assert waited < 0.5
     assert text.data["text/plain"] == "a little fox\n[incomplete: interrupted]"
     assert error.ename == "GenerationInterrupted"
     assert error.traceback == ["Interrupted: the text above is incomplete."]

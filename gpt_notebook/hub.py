@@ -1,0 +1,34 @@
+"""The Hugging Face hub as this user has set it up: where its files are, and the token for models that need one.
+
+Looked up where huggingface_hub does, which would cost too much to import here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gpt_notebook.protocol import DEFAULT_MODEL
+
+
+def hub_home() -> Path:
+    """Return the directory of the hub's cache and token; it need not exist."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(os.environ.get("HF_HOME") or cache).expanduser()
+
+
+def hub_token_for(model: str) -> str | None:
+    """Return the token as it is at this moment; None where there is none, and for the bundled model and paths.
+
+    It is in HF_TOKEN, or in the file that `hf auth login` writes.
+    """
+    if model == DEFAULT_MODEL or Path(model).is_absolute():
+        return None
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if token := os.environ.get(variable, "").strip():
+            return token
+    path = Path(os.environ.get("HF_TOKEN_PATH") or hub_home() / "token").expanduser()
+    try:
+        return path.read_text("utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,90 @@
+"""The import rules: what may know what."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import gpt_notebook
+
+PACKAGE = Path(gpt_notebook.__file__).parent
+SHARED = {"protocol", "errors", "settings", "identity", "runtime", "storyteller"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "pydantic",
+    "numpy",
+    "pandas",
+    "httpx",
+}
+FOR_TESTS = {"testing", "fake_engine"}
+
+
+def imports(path, *, module_level=False):
+    """Return the dotted names that a file imports; only those that run when it is imported, if asked."""
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = _module_level(tree) if module_level else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _module_level(tree):
+    pending = list(tree.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        pending += ast.iter_child_nodes(node)
+
+
+def parts_of_ours(path, **options):
+    """Return the first part below gpt_notebook of everything of ours that a file imports."""
+    return {name.split(".")[1] for name in imports(path, **options) if name.startswith("gpt_notebook.")}
+
+
+def modules(*, of):
+    return [
+        pytest.param(path, id=str(path.relative_to(PACKAGE)))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if of(path.relative_to(PACKAGE).with_suffix("").parts)
+    ]
+
+
+@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] == "model_kernel"))
+def test_the_model_kernel_knows_nothing_of_the_notebook_side(path):
+    assert parts_of_ours(path) <= SHARED | {"model_kernel"}
+    assert not {name.split(".")[0] for name in imports(path)} & {"IPython", "ipywidgets", "ipykernel"}
+
+
+@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] not in {"model_kernel", "storyteller", *FOR_TESTS}))
+def test_the_notebook_side_imports_nothing_heavy(path):
+    assert not {name.split(".")[0] for name in imports(path, module_level=True)} & HEAVY
+    if path.name != "cli.py":  # `gpt-notebook serve` is the model kernel in the foreground
+        assert "model_kernel" not in parts_of_ours(path)
+
+
+@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] in SHARED - {"storyteller"}))
+def test_what_both_sides_share_knows_only_itself(path):
+    assert parts_of_ours(path) <= SHARED
+
+
+def test_the_map_in_contributing_names_every_module():
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    names = {
+        path.name if path.is_file() else f"{path.name}/"
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert {name for name in names - {"__main__.py"} if name not in text} == set()

@@ -1,0 +1,51 @@
+"""The documentation tells all there is."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from gpt_notebook.magics.help_text import COMMANDS
+from gpt_notebook.magics.options import OPTIONS
+from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def read(name):
+    return (ROOT / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("flag", [flag for option in OPTIONS for flag in option.flags])
+def test_every_option_of_a_cell_is_documented(flag):
+    assert re.search(rf"\| `?[^|]*`{re.escape(flag)}[ `]", read("docs/magics.md"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_magic_is_documented(command):
+    assert f"| `%gpt {command}" in read("docs/magics.md")
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Settings)])
+def test_every_setting_is_documented(field):
+    assert f"| `{ENVIRONMENT_PREFIX}{field.upper()}` |" in read("docs/settings.md")
+
+
+def test_no_setting_is_documented_that_is_not_there():
+    documented = re.findall(rf"^\| `{ENVIRONMENT_PREFIX}(\w+)`", read("docs/settings.md"), re.MULTILINE)
+    assert {name.lower() for name in documented} == {field.name for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_between_pages_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page))
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_every_command_that_the_readme_names_is_in_the_makefile():
+    named = set(re.findall(r"^make (\w+)", read("README.md"), re.MULTILINE))
+    assert named
+    assert named <= set(re.findall(r"^(\w+):", read("Makefile"), re.MULTILINE))

@@ -1,0 +1,37 @@
+"""The exception tree: what travels as a code comes back as the same class."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gpt_notebook import errors
+from gpt_notebook.errors import BY_CODE, GptNotebookError, ModelNotFound, from_json
+
+
+@pytest.mark.parametrize("cls", BY_CODE.values())
+def test_an_error_survives_the_way_to_the_notebook(cls):
+    back = from_json(cls("there is no model gtp2", param="model").to_json())
+    assert type(back) is cls
+    assert (back.message, back.param) == ("there is no model gtp2", "model")
+
+
+def test_every_class_has_a_code_of_its_own():
+    classes = {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, GptNotebookError)}
+    assert set(BY_CODE.values()) == classes
+
+
+def test_the_drawn_tree_is_the_tree():
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__)) - {"GenerationInterrupted"}
+    assert drawn == {each.__name__ for each in BY_CODE.values()} - {"GptNotebookError"}
+
+
+@pytest.mark.parametrize("error", [{}, {"code": "of_a_later_version", "message": None}])
+def test_a_code_that_nobody_knows_is_an_error_all_the_same(error):
+    assert type(from_json(error)) is GptNotebookError
+    assert str(from_json(error)) == "the model kernel gave no reason"
+
+
+def test_a_notebook_shows_one_line():
+    assert ModelNotFound("there is no model gtp2")._render_traceback_() == ["ModelNotFound: there is no model gtp2"]
