@@ -71,19 +71,26 @@ def load(
 def load_events(
     model: Any, *, name: str | None = None, tokenizer: Any = None, dtype: Dtype | None = None
 ) -> Generator[Event, None, None]:
-    """Load a model as `load` does, as the protocol's events; a model object is saved before the first."""
+    """Load a model as `load` does, as the protocol's events; a model object is saved before the first.
+
+    Raises:
+        InvalidRequest: a name or tokenizer that has no use, or a model object for a model kernel that `url` names.
+    """
     if isinstance(model, (str, os.PathLike)):
         if name is not None or tokenizer is not None:
             message = "name and tokenizer belong to a model object; a model string has its own"
             raise InvalidRequest(message, param="name")
         source = session.resolve(model)
+    elif (url := session.settings.url) is not None:
+        message = f"a model of this notebook cannot be sent to {url}: save it where that model kernel can read it, and load that path"
+        raise InvalidRequest(message, param="model")
     else:
         source = str(saved_models.save(model, name, tokenizer, session.settings))
     request = LoadRequest(model=source, dtype=dtype)
     return session.stream(lambda client: client.load(request))
 
 
-def unload(model: Model = None) -> None:
+def unload(model: str | os.PathLike[str]) -> None:
     """Give a model's memory back; nothing happens when no model kernel runs.
 
     Raises:

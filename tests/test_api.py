@@ -289,6 +289,13 @@ def test_what_can_not_be_loaded_is_refused(settings, model, options, words):
     assert words in str(caught.value)
 
 
+def test_a_model_object_stays_here_when_the_model_kernel_is_elsewhere(settings, monkeypatch):
+    monkeypatch.setenv("GPT_NOTEBOOK_URL", "http://gpu-machine:8642")
+    with pytest.raises(InvalidRequest, match="cannot be sent to http://gpu-machine:8642: save it where"):
+        gpt.load(FakeModel(), name="mine", tokenizer=FakeTokenizer())
+    assert not settings.home_directory().exists()
+
+
 def test_a_relative_path_is_made_absolute_here(model_kernel, tmp_path, monkeypatch):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")

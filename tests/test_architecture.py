@@ -22,7 +22,7 @@ HEAVY = {
     "pandas",
     "httpx",
 }
-FOR_TESTS = {"testing", "fake_engine"}
+FOR_TESTS = {"testing"}
 
 
 def imports(path, *, module_level=False):
@@ -71,7 +71,7 @@ def test_the_model_kernel_knows_nothing_of_the_notebook_side(path):
 @pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] not in {"model_kernel", "storyteller", *FOR_TESTS}))
 def test_the_notebook_side_imports_nothing_heavy(path):
     assert not {name.split(".")[0] for name in imports(path, module_level=True)} & HEAVY
-    if path.name != "cli.py":  # `gpt-notebook serve` is the model kernel in the foreground
+    if path.name != "commands.py":  # `gpt-notebook serve` is the model kernel in the foreground
         assert "model_kernel" not in parts_of_ours(path)
 
 

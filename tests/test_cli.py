@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from fake_model_kernel import Stream, story
 
-from gpt_notebook import cli, command_line, doctor, identity, model_process
+from gpt_notebook import cli, identity, model_process
+from gpt_notebook.cli import command_line, doctor
+from gpt_notebook.cli.terminal import shaded
 from gpt_notebook.protocol import Progress, Token
-from gpt_notebook.terminal import shaded
 
 DOCUMENTATION = identity.PACKAGE.parent / "docs" / "command.md"
 

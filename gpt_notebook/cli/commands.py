@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gpt_notebook import command_line
+from gpt_notebook.cli import command_line
 from gpt_notebook.errors import GptNotebookError, InvalidRequest
 
 FAILED = 1
@@ -89,7 +89,7 @@ def _models(_parsed: argparse.Namespace) -> int:
 
 
 def _logs(parsed: argparse.Namespace) -> int:
-    from gpt_notebook.logs import read
+    from gpt_notebook.cli.logs import read
     from gpt_notebook.runtime import RuntimeDirectory
     from gpt_notebook.settings import Settings
 
@@ -104,7 +104,7 @@ def _logs(parsed: argparse.Namespace) -> int:
 
 def _generate(parsed: argparse.Namespace) -> int:
     from gpt_notebook import api
-    from gpt_notebook.terminal import show_stream
+    from gpt_notebook.cli.terminal import show_stream
 
     prompt = sys.stdin.read() if parsed.prompt == "-" else parsed.prompt
     if not prompt:
@@ -117,14 +117,14 @@ def _generate(parsed: argparse.Namespace) -> int:
 
 
 def _demo(_parsed: argparse.Namespace) -> int:
-    from gpt_notebook.terminal import demonstrate
+    from gpt_notebook.cli.terminal import demonstrate
 
     demonstrate()
     return 0
 
 
 def _doctor(_parsed: argparse.Namespace) -> int:
-    from gpt_notebook.doctor import examine
+    from gpt_notebook.cli.doctor import examine
 
     healthy = True
     for finding in examine():
