@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
-from gpt_notebook.errors import GptNotebookError, OutOfMemory, TooManyRequests
+from gpt_notebook.errors import GptNotebookError, OutOfMemory
 from gpt_notebook.model_kernel import prompts
+from gpt_notebook.model_kernel.admission import Admission, Request
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loading import LoadedModel
 from gpt_notebook.model_kernel.models import Models
@@ -36,42 +35,12 @@ from gpt_notebook.protocol import (
     NextRequest,
     Progress,
     RequestInfo,
-    RequestState,
     ScoreRequest,
     Started,
-    Timing,
     Token,
     TokenizeRequest,
 )
 from gpt_notebook.settings import Settings
-
-
-@dataclass(eq=False)
-class _Request:
-    """A request that has been admitted."""
-
-    id: str
-    model: str
-    arrived: float = field(default_factory=time.monotonic)
-    state: RequestState = "queued"
-    prompt_tokens: int = 0
-    work: Work | None = None
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        if self.work is not None:
-            self.work.cancelled = True
-
-    def info(self) -> RequestInfo:
-        return RequestInfo(
-            id=self.id,
-            model=self.model,
-            state=self.state,
-            prompt_tokens=self.prompt_tokens,
-            generated_tokens=self.work.generated if isinstance(self.work, Generation) else 0,
-            seconds=time.monotonic() - self.arrived,
-        )
 
 
 class Engine:
@@ -82,15 +51,19 @@ class Engine:
         self._settings = settings
         self._models = Models(settings)
         self._scheduler = Scheduler(str(self._models.device))
-        self._requests: dict[str, _Request] = {}
-        self.last_active = time.monotonic()
+        self._admission = Admission(settings.max_requests)
 
     # --- what it does now -------------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         """Whether there is work that somebody waits for."""
-        return bool(self._requests) or self._models.loading
+        return bool(self._admission) or self._models.loading
+
+    @property
+    def last_active(self) -> float:
+        """When the last request ended, on the monotonic clock."""
+        return self._admission.last_active
 
     @property
     def threads(self) -> int:
@@ -99,7 +72,7 @@ class Engine:
 
     def requests(self) -> list[RequestInfo]:
         """Return what runs or waits."""
-        return [request.info() for request in self._requests.values()]
+        return self._admission.infos()
 
     def loaded(self) -> list[ModelInfo]:
         """Return the loaded models."""
@@ -122,11 +95,9 @@ class Engine:
             GptNotebookError: it can't be done, or failed on the way.
         """
         with self._admitted(request.model) as entry:
-            async for progress_or_model in self._model(entry, hub_token):
-                if isinstance(progress_or_model, Progress):
-                    yield progress_or_model
-                else:
-                    model = progress_or_model
+            async for progress in self._load(entry, hub_token):
+                yield progress
+            model = entry.loaded
             with model.used():
                 prompt = await asyncio.to_thread(prompts.prepare, model, request)
                 entry.prompt_tokens = len(prompt.token_ids)
@@ -138,11 +109,10 @@ class Engine:
                     prompt_token_ids=tuple(prompt.token_ids),
                     options=prompt.options,
                 )
-                generation = Generation(model, prompt)
-                async with contextlib.aclosing(self._run(entry, model, generation)) as events:
+                async with contextlib.aclosing(self._run(entry, Generation(model, prompt))) as events:
                     async for event in events:
                         yield event
-                yield Done(timing=_timing(entry, generation))
+                yield Done(timing=entry.timing())
 
     async def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
         """Yield a `Scored` for each text, in order.
@@ -151,14 +121,12 @@ class Engine:
             GptNotebookError: it can't be done, or failed on the way.
         """
         with self._admitted(request.model) as entry:
-            async for progress_or_model in self._model(entry, hub_token):
-                if isinstance(progress_or_model, Progress):
-                    yield progress_or_model
-                else:
-                    model = progress_or_model
+            async for progress in self._load(entry, hub_token):
+                yield progress
+            model = entry.loaded
             with model.used():
                 texts = await asyncio.to_thread(prompts.texts_to_score, model, request)
-                async with contextlib.aclosing(self._run(entry, model, Scoring(model, texts))) as events:
+                async with contextlib.aclosing(self._run(entry, Scoring(model, texts))) as events:
                     async for event in events:
                         yield event
                 yield Done()
@@ -170,11 +138,11 @@ class Engine:
             GptNotebookError: it can't be done.
         """
         with self._admitted(request.model) as entry:
-            model = await self._model_at_last(entry, hub_token)
+            model = await self._loaded(entry, hub_token)
             with model.used():
                 ids = await asyncio.to_thread(prompts.encode, model, request.prompt)
                 prompts.check_length(model, len(ids))
-                async with contextlib.aclosing(self._run(entry, model, NextToken(model, ids, request.k))) as tokens:
+                async with contextlib.aclosing(self._run(entry, NextToken(model, ids, request.k))) as tokens:
                     return [token async for token in tokens]
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
@@ -184,7 +152,7 @@ class Engine:
             GptNotebookError: the model can't be loaded.
         """
         with self._admitted(request.model) as entry:
-            model = await self._model_at_last(entry, hub_token)
+            model = await self._loaded(entry, hub_token)
 
             def work() -> list[Token]:
                 ids = model.tokenizer(request.text, add_special_tokens=request.add_special_tokens)["input_ids"]
@@ -199,11 +167,9 @@ class Engine:
             GptNotebookError: it can't be loaded.
         """
         with self._admitted(request.model) as entry:
-            async for progress_or_model in self._model(entry, hub_token, dtype=request.dtype):
-                if isinstance(progress_or_model, Progress):
-                    yield progress_or_model
-                else:
-                    yield Loaded(model=progress_or_model.info())
+            async for progress in self._load(entry, hub_token, dtype=request.dtype):
+                yield progress
+            yield Loaded(model=entry.loaded.info())
             yield Done()
 
     def unload(self, model: str) -> None:
@@ -217,10 +183,7 @@ class Engine:
 
     def cancel(self, ids: tuple[str, ...] | None) -> int:
         """Stop the requests named, or all, before their next token; return how many there were."""
-        found = [r for r in self._requests.values() if ids is None or r.id in ids]
-        for request in found:
-            request.cancel()
-        return len(found)
+        return self._admission.cancel(ids)
 
     def close(self) -> None:
         """End all work and let the weights go."""
@@ -230,42 +193,31 @@ class Engine:
 
     # --- the way of a request ---------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _admitted(self, model: str) -> Iterator[_Request]:
-        """Count a request for as long as it lives.
+    def _admitted(self, model: str) -> AbstractContextManager[Request]:
+        """Let a request in.
 
         Raises:
             TooManyRequests: enough are running and waiting.
         """
-        if len(self._requests) >= self._settings.max_requests:
-            message = (
-                f"{len(self._requests)} requests are running or waiting, which is the limit: try again in a moment"
-            )
-            raise TooManyRequests(message)
-        entry = _Request(f"req-{secrets.token_hex(8)}", self._models.name_of(model))
-        self._requests[entry.id] = entry
-        try:
-            yield entry
-        finally:
-            entry.cancel()
-            del self._requests[entry.id]
-            self.last_active = time.monotonic()
+        return self._admission.admitted(self._models.name_of(model))
 
-    async def _model(
-        self, entry: _Request, hub_token: str | None, dtype: str | None = None
-    ) -> AsyncIterator[Progress | LoadedModel]:
-        """Yield the progress of loading the request's model, and last the model."""
-        entry.state = "loading"
-        async for found in self._models.ready(entry.model, dtype=dtype, hub_token=hub_token):
-            yield found
-        entry.state = "queued"
+    async def _load(self, request: Request, hub_token: str | None, dtype: str | None = None) -> AsyncIterator[Progress]:
+        """Yield the progress of loading the request's model, which it has afterwards."""
+        request.state = "loading"
+        async for found in self._models.ready(request.model, dtype=dtype, hub_token=hub_token):
+            if isinstance(found, Progress):
+                yield found
+            else:
+                request.loaded = found
+        request.state = "queued"
 
-    async def _model_at_last(self, entry: _Request, hub_token: str | None) -> LoadedModel:
-        """Return the request's model, loaded."""
-        found = [each async for each in self._model(entry, hub_token) if isinstance(each, LoadedModel)]
-        return found[-1]
+    async def _loaded(self, request: Request, hub_token: str | None) -> LoadedModel:
+        """Return the request's model, with nobody watching the progress."""
+        async for _ in self._load(request, hub_token):
+            pass
+        return request.loaded
 
-    async def _run(self, entry: _Request, model: LoadedModel, work: Work) -> AsyncGenerator[Any]:
+    async def _run(self, entry: Request, work: Work) -> AsyncGenerator[Any]:
         """Hand work to the scheduler and yield what it emits until it ends.
 
         Raises:
@@ -282,7 +234,7 @@ class Engine:
         entry.work = work
         work.cancelled = entry.cancelled
         entry.state = "running"
-        work.threads = 1 if model.is_small else self.threads
+        work.threads = 1 if entry.loaded.is_small else self.threads
         self._scheduler.submit(work)
         try:
             while (item := await emitted.get()) is not None:
@@ -304,10 +256,3 @@ def _as_known(error: BaseException, model: str) -> GptNotebookError:
         return OutOfMemory(message)
     reason = next(iter(str(error).splitlines()), "")[:300]
     return GptNotebookError(f"{model} failed ({type(error).__name__}: {reason}): see  gpt-notebook logs")
-
-
-def _timing(entry: _Request, generation: Generation) -> Timing:
-    now = time.monotonic()
-    first_step = generation.first_step or now
-    first_token = generation.first_token or now
-    return Timing(queued=first_step - entry.arrived, first_token=first_token - first_step, total=now - entry.arrived)

@@ -96,7 +96,7 @@ def test_closing_a_stream_frees_its_request_before_the_next_token(tiny, shared_e
             async for event in events:
                 if isinstance(event, Tokens):
                     break
-            (entry,) = shared_engine._requests.values()
+            (entry,) = shared_engine._admission._requests.values()
             work = entry.work
         assert shared_engine.requests() == []
         assert work.cancelled
