@@ -25,8 +25,9 @@ _ACCENT = "var(--jp-brand-color1, #1976d2)"
 
 _FAINT = {" ": '<i class="space"> </i>', "\n": '<i class="line">\n</i>', "\t": '<i class="tab">\t</i>'}
 
+# Two classes, because JupyterLab's own rule for text in outputs breaks words anywhere.
 STYLE = """<style>
-.gpt-notebook-tokens{margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;max-width:88ch;
+.gpt-notebook .gpt-notebook-tokens{margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;max-width:88ch;
  font:13px/2 var(--jp-code-font-family,ui-monospace,monospace);color:var(--jp-content-font-color1,inherit)}
 .gpt-notebook-tokens span{padding:2px 0;border-radius:2px;box-decoration-break:clone;-webkit-box-decoration-break:clone;
  box-shadow:1px 0 0 var(--jp-layout-color0,#fff)}
