@@ -24,13 +24,22 @@ from gpt_notebook.errors import InvalidRequest
 
 _PLACEHOLDER = re.compile(
     r"""
-    (?P<command> \\[A-Za-z]+\*? )            # a LaTeX command; its arguments are skipped by hand, as they nest
+    (?P<command> \\(?!n\b)[A-Za-z]+\*? )     # a LaTeX command; its arguments are skipped by hand, as they nest
     | (?P<script> [_^] ) \{ (?P<scripted> [^\W\d]\w* ) \}
-    | (?P<doubled> \{\{+ [^{}]* \}\}+ )
+    | (?P<doubled> (?<!\{) \{\{++ [^{}]*+ \}\}+ )
     | \{ (?P<name> [^\W\d]\w* ) \}
     """,
     re.VERBOSE,
 )
+
+_DELIMITERS = (r"\left", r"\right")
+"""Commands that are followed by a bracket of the formula, not by arguments."""
+
+_BRACES = r"\{[^{}]{0,500}+\}"
+for _ in range(3):
+    _BRACES = rf"\{{(?:[^{{}}]|{_BRACES}){{0,500}}+\}}"
+_ARGUMENT = re.compile(rf"{_BRACES}|\[[^\[\]]{{0,500}}+\]")
+"""One argument, with braces nested as deep as formulas have them; bounded, so that no text takes long to read."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ def interpolate(text: str, variables: Mapping[str, Any]) -> Interpolated:
         position = found.end()
         as_typed = found.group()
         if found["command"]:
-            position = _end_of_arguments(text, position)
+            if found["command"] not in _DELIMITERS:
+                position = _end_of_arguments(text, position)
             pieces.append(text[found.start() : position])
             continue
         name = found["name"] or found["scripted"]
@@ -82,15 +92,6 @@ def _text_of(name: str, value: object) -> str:
 
 def _end_of_arguments(text: str, position: int) -> int:
     """Return where the arguments of a LaTeX command end that has just been read; an unclosed one is none."""
-    while position < len(text) and text[position] in "[{":
-        opening = text[position]
-        closing = "}" if opening == "{" else "]"
-        depth = 0
-        for end in range(position, len(text)):
-            depth += (text[end] == opening) - (text[end] == closing)
-            if depth == 0:
-                break
-        else:
-            return position
-        position = end + 1
+    while found := _ARGUMENT.match(text, position):
+        position = found.end()
     return position

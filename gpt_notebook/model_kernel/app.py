@@ -5,7 +5,9 @@ Knows HTTP and the protocol, and nothing of torch: the engine may be a fake.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
 import os
 import sys
 import time
@@ -36,6 +38,7 @@ from gpt_notebook.protocol import (
     ScoreRequest,
     Status,
     StopRequest,
+    Token,
     TokenizeRequest,
     UnloadRequest,
     encode,
@@ -154,14 +157,14 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
         request: Request, body: Annotated[NextRequest, parsed(NextRequest)], hub_token: HubToken = None
     ) -> Response:
         tokens = await while_connected(request, engine.next(body, hub_token=hub_token))
-        return JSONResponse({"tokens": [encode(token) for token in tokens]})
+        return await _tokens(tokens)
 
     @app.post("/v1/tokenize")
     async def tokenize(
         request: Request, body: Annotated[TokenizeRequest, parsed(TokenizeRequest)], hub_token: HubToken = None
     ) -> Response:
         tokens = await while_connected(request, engine.tokenize(body, hub_token=hub_token))
-        return JSONResponse({"tokens": [encode(token) for token in tokens]})
+        return await _tokens(tokens)
 
     @app.post("/v1/unload")
     async def unload(body: Annotated[UnloadRequest, parsed(UnloadRequest)]) -> Response:
@@ -176,6 +179,15 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
     async def stop(body: Annotated[StopRequest, parsed(StopRequest)]) -> Response:
         kernel.stop(force=body.force)
         return JSONResponse({})
+
+
+async def _tokens(tokens: list[Token]) -> Response:
+    """Return tokens, of which there can be a million: one at a time and in a thread, so that nobody else waits."""
+
+    def content() -> str:
+        return f'{{"tokens": [{", ".join(json.dumps(encode(token)) for token in tokens)}]}}'
+
+    return Response(await asyncio.to_thread(content), media_type="application/json")
 
 
 async def stream(request: Request, events: AsyncGenerator[Event]) -> Response:

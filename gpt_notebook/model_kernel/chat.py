@@ -23,7 +23,7 @@ from typing import Any
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import ChatMessage
 
-PLAIN_STOP = "\nUser:"
+PLAIN_STOPS = ("\n\nUser:", "\nUser:")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def render(tokenizer: Any, messages: Sequence[ChatMessage], templates: TemplateP
     """
     if not getattr(tokenizer, "chat_template", None):
         text = plain_dialogue(messages)
-        return ChatPrompt(text, tokenizer(text)["input_ids"], stop=(PLAIN_STOP,), plain=True)
+        return ChatPrompt(text, tokenizer(text)["input_ids"], stop=PLAIN_STOPS, plain=True)
     marks = _Marks(tokenizer)
     marked = [{"role": m.role, "content": marks.put(m.content)} for m in messages]
     text = templates.render(tokenizer.get_chat_template(), marked, dict(tokenizer.special_tokens_map))

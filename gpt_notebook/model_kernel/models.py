@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import gc
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,7 +72,11 @@ class Models:
         self.budget = settings.memory_budget or self._default_budget()
         self._saved = settings.home_directory() / "models"
         self._loaded: dict[Key, LoadedModel] = {}
+        self._replaced: list[LoadedModel] = []
+        """Models whose files have been saved again while streams run on them."""
         self._loads: dict[Key, _Load] = {}
+        self._placing = asyncio.Lock()
+        """Held from finding room for a model until it is counted, so that two can't take the same room."""
         self._templates = TemplateProcess()
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
         self._downloader = ThreadPoolExecutor(max_workers=DOWNLOADS, thread_name_prefix="downloader")
@@ -150,13 +155,24 @@ class Models:
         found: Source = source
         config = await _in(self._loader, lambda: weights.check(found))
         dtype = loading.dtype_for(config, asked, self.device)
-        self._make_room(key, loading.memory_needed(source, config, dtype))
-        await _in(self._loader, lambda: weights.read_ahead(found, report("reading")))
-        loaded = await _in(self._loader, lambda: loading.load(found, dtype, self.device, self._templates))
-        for other in [k for k in self._loaded if k[0] == name]:
-            del self._loaded[other]
-        self._loaded[key] = loaded
+        async with self._placing:
+            self._make_room(key, loading.memory_needed(source, config, dtype))
+            await _in(self._loader, lambda: weights.read_ahead(found, report("reading")))
+            try:
+                loaded = await _in(self._loader, lambda: loading.load(found, dtype, self.device, self._templates))
+            except Exception as error:
+                _let_go(error)
+                self._give_back()
+                raise
+            for other in [k for k in self._loaded if k[0] == name]:
+                self._replaced.append(self._loaded.pop(other))
+            self._loaded[key] = loaded
         return loaded
+
+    def _held(self) -> list[LoadedModel]:
+        """Return what takes memory: the loaded models, and replaced ones on which streams still run."""
+        self._replaced = [model for model in self._replaced if model.in_use]
+        return [*self._loaded.values(), *self._replaced]
 
     def _make_room(self, key: Key, needed: int) -> None:
         """Let idle models go, least recently used first, until `needed` bytes fit.
@@ -165,7 +181,8 @@ class Models:
             OutOfMemory: those in use leave too little room; nothing was evicted.
         """
         others = {k: model for k, model in self._loaded.items() if k[0] != key[0]}
-        excess = sum(model.bytes for model in others.values()) + needed - self.budget
+        staying = sum(model.bytes for model in self._held() if model.in_use or model.source.name != key[0])
+        excess = staying + needed - self.budget
         leaving = []
         for k, model in sorted(others.items(), key=lambda item: item[1].last_used):
             if excess <= 0:
@@ -219,7 +236,7 @@ class Models:
 
     def memory(self) -> Memory:
         """Return what the models take."""
-        taken = sum(model.bytes for model in self._loaded.values())
+        taken = sum(model.bytes for model in self._held())
         process = psutil.Process().memory_info().rss
         return Memory(device=str(self.device), budget=self.budget, weights=taken, process=process)
 
@@ -248,3 +265,10 @@ class Models:
             executor.shutdown(wait=False, cancel_futures=True)
         self._loaded.clear()
         self._templates.close()
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Make an error forget the half-made model that the frames of its traceback hold."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -18,12 +18,13 @@ def distribution(logits: torch.Tensor, options: SamplingOptions) -> torch.Tensor
         options: `temperature` above 0, `top_k` and `top_p`.
 
     Returns:
-        Probabilities, float32, shape (vocabulary,); tokens that top-k or top-p leave out have 0.
+        Probabilities, float64, shape (vocabulary,), on the CPU; tokens that top-k or top-p leave out have 0.
 
     Sources: top-p is "nucleus sampling", Holtzman et al. 2020, https://arxiv.org/abs/1904.09751; top-k is Fan et al.
     2018, https://arxiv.org/abs/1805.04833.
     """
-    # Subtracting the largest first keeps a tiny temperature from overflowing to inf - inf.
+    # In double precision, and with the largest at 0, the tiniest temperature and top_p leave the best token its chance.
+    logits = logits.cpu().double()
     logits = (logits - logits.max()) / options.temperature
     if 0 < options.top_k < logits.shape[0]:
         smallest_kept = logits.topk(options.top_k).values[-1]
@@ -48,7 +49,7 @@ def choose(logits: torch.Tensor, options: SamplingOptions, generator: torch.Gene
     """
     if options.temperature == 0:
         return int(logits.argmax())
-    probabilities = distribution(logits, options).cpu()
+    probabilities = distribution(logits, options)
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from gpt_notebook.errors import RequestCancelled
+
 logger = logging.getLogger(__name__)
 
 
@@ -30,6 +32,16 @@ class Work(ABC):
         """Set from any thread; takes effect at the next step."""
         self.threads = 1
         """How many CPU threads a step uses."""
+
+    def check_cancelled(self) -> None:
+        """Refuse to go on with work of which only the whole is an answer.
+
+        Raises:
+            RequestCancelled: it has been cancelled.
+        """
+        if self.cancelled:
+            message = "the request was cancelled before it was done: run it again"
+            raise RequestCancelled(message)
 
     @abstractmethod
     def step(self) -> bool:
@@ -76,7 +88,8 @@ class Scheduler:
         try:
             more = work.step()
         except BaseException as error:
-            logger.warning("a step failed: %s", type(error).__name__, exc_info=error)
+            if not isinstance(error, RequestCancelled):
+                logger.warning("a step failed: %s", type(error).__name__, exc_info=error)
             _tell_end(work, error)
             return False
         if not more:

@@ -25,7 +25,8 @@ class Scoring(Work):
 
     def step(self) -> bool:
         """Score the next text."""
-        if self.cancelled or self._next == len(self._texts):
+        self.check_cancelled()
+        if self._next == len(self._texts):
             return False
         before, scored = self._texts[self._next]
         self._next += 1
@@ -60,6 +61,7 @@ class NextToken(Work):
 
     def step(self) -> bool:
         """Do all of it."""
+        self.check_cancelled()
         logprobs = Sequence(self._model).read(self._token_ids).log_softmax(-1)  # (vocabulary,)
         for token_id, logprob in sampling.top_logprobs(logprobs, self._k):
             self.emit(self._model.vocabulary.token(token_id, logprob))

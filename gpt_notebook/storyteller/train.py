@@ -191,7 +191,7 @@ def main() -> None:
     tokenizer = train_tokenizer()
     model = new_model(tokenizer)
     for stage in STAGES:
-        logger.info("%s", stage)
+        logger.info("%s: %d steps", stage.seed, stage.steps)
         train_stage(model, tokenizer, stage)
     save(model, tokenizer, output)
     report(model.eval(), tokenizer)

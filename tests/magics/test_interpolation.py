@@ -81,3 +81,14 @@ def test_a_value_without_text_is_refused_by_name():
 
     with pytest.raises(InvalidRequest, match=r"\{thing\} cannot be filled in: ValueError"):
         interpolate("{thing}", {"thing": Broken()})
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("repeated", ["\\a{", "\\a[ ", "{", "{{", "\\left[0,1\\right) "])
+def test_a_long_text_of_braces_comes_to_an_end(repeated):
+    # Looked at once it takes a second; if each brace looked at all others, it would take an hour.
+    assert interpolate(repeated * 200_000 + " {name}", {"name": "Pip"}).text.endswith(" Pip")
+
+
+def test_a_bracket_after_left_and_right_is_no_argument():
+    assert interpolate(r"\left[0,1\right) {name} (0,1\right]", {"name": "x"}).text == r"\left[0,1\right) x (0,1\right]"

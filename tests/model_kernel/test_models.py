@@ -273,3 +273,30 @@ def test_available_models_are_the_bundled_the_saved_and_the_loaded_ones(tiny, en
     assert not found["mine"].loaded
     assert found["mine"].bytes == weights.Source("", own_tiny).size
     assert "storyteller" in found
+
+
+def test_models_asked_for_at_once_stay_within_the_budget_together(room_for_two, copies):
+    async def load_all():
+        async def load(model):
+            return [event async for event in room_for_two.load(LoadRequest(model=model))]
+
+        await asyncio.gather(*map(load, copies))
+
+    wait_for(load_all())
+    assert len(names(room_for_two)) == 2
+    assert room_for_two.memory().weights <= room_for_two.memory().budget
+
+
+def test_a_replaced_model_counts_while_a_stream_runs_on_it(own_tiny, engine):
+    async def story():
+        async with aclosing(engine.generate(GenerateRequest(model=str(own_tiny), prompt="fox"))) as events:
+            async for event in events:
+                if isinstance(event, Started):
+                    break
+            alone = engine.memory().weights
+            tiny_models.save(own_tiny, seed=1)
+            assert [e async for e in engine.load(LoadRequest(model=str(own_tiny)))][-1].type == "done"
+            assert engine.memory().weights == 2 * alone
+        assert engine.memory().weights == alone
+
+    wait_for(story())

@@ -21,17 +21,19 @@ def test_the_distribution_is_that_of_transformers(temperature, top_k, top_p):
         warpers.append(TopPLogitsWarper(top_p))
     expected = warpers(None, LOGITS[None].clone())[0].softmax(-1)
     options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
-    torch.testing.assert_close(sampling.distribution(LOGITS, options), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(sampling.distribution(LOGITS, options), expected.double(), atol=1e-6, rtol=1e-5)
 
 
-def test_a_tiny_temperature_takes_the_most_probable_token():
-    options = SamplingOptions(temperature=1e-30)
+@pytest.mark.parametrize("temperature", [1e-30, 1e-50, 5e-324])
+def test_a_tiny_temperature_takes_the_most_probable_token(temperature):
+    options = SamplingOptions(temperature=temperature)
     assert sampling.distribution(LOGITS, options).argmax() == LOGITS.argmax()
     assert sampling.distribution(LOGITS, options).sum() == pytest.approx(1)
 
 
-def test_a_tiny_top_p_keeps_one_token():
-    assert (sampling.distribution(LOGITS, SamplingOptions(top_p=1e-9)) > 0).sum() == 1
+@pytest.mark.parametrize("top_p", [1e-9, 1e-50, 5e-324])
+def test_a_tiny_top_p_keeps_one_token(top_p):
+    assert (sampling.distribution(LOGITS, SamplingOptions(top_p=top_p)) > 0).sum() == 1
 
 
 def test_zero_temperature_draws_nothing():

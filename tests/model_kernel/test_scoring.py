@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 
-from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest
-from gpt_notebook.protocol import NextRequest, ScoreRequest
+from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest, RequestCancelled
+from gpt_notebook.protocol import NextRequest, Scored, ScoreRequest
 from model_kernel.asking import Reference, scores, wait_for
 from model_kernel.tiny_models import CONTEXT, TEXT
 
@@ -69,3 +71,14 @@ def test_the_next_tokens_are_the_most_probable_ones(tiny, shared_engine, referen
 def test_more_next_tokens_than_there_are_is_all_of_them(tiny, shared_engine, reference):
     tokens = wait_for(shared_engine.next(NextRequest(model=tiny(), prompt="Once upon", k=10**6)))
     assert len(tokens) == reference.model.config.vocab_size
+
+
+def test_a_cancelled_scoring_is_an_error_and_never_half_an_answer(tiny, shared_engine):
+    async def story():
+        async with aclosing(shared_engine.score(ScoreRequest(model=tiny(), prompts=("Once",) * 500))) as events:
+            async for event in events:
+                if isinstance(event, Scored):
+                    shared_engine.cancel(None)
+
+    with pytest.raises(RequestCancelled):
+        wait_for(story())

@@ -29,7 +29,11 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def model():
-    return transformers.AutoModelForCausalLM.from_pretrained(storyteller.path()).eval()
+    # On a busy machine, threads of so small a model mostly wait for each other.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield transformers.AutoModelForCausalLM.from_pretrained(storyteller.path()).eval()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
