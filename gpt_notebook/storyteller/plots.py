@@ -3,6 +3,8 @@
 Each line of a script is one beat of the story. A line that starts with `|` is another wording of the beat above it, a
 beat that starts with `?` may be left out, and an empty line may begin a new paragraph. Inside a line, `[a|b]` is a
 choice and `{hero.they}` a word that the scene fills in.
+
+Longer than other files, because twelve stories are.
 """
 
 from __future__ import annotations
