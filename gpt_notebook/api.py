@@ -6,7 +6,7 @@ no torch, no transformers, and NumPy only where an array is the result.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from gpt_notebook import arguments, likelihood
@@ -23,9 +23,9 @@ from gpt_notebook.protocol import (
     TextScore,
     Token,
     TokenizeRequest,
-    Tokens,
 )
 from gpt_notebook.session import Model, session
+from gpt_notebook.token_stream import TokenStream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,9 @@ def generate(
     system: str | None = None,
     **options: Unpack[Options],
 ) -> Any:
-    """Go on from a prompt, or from each of a list of prompts.
+    """Go on from a prompt, or from each of a list of prompts, one after the other.
+
+    Equal prompts with one seed give equal texts; for several of one prompt see `n`.
 
     Args:
         prompt: The text; for a list of texts a list is returned.
@@ -105,12 +107,12 @@ def generate(
 
 
 def chat(
-    messages: Iterable[Message], *, model: Model = None, system: str | None = None, **options: Unpack[Options]
+    messages: str | Iterable[Message], *, model: Model = None, system: str | None = None, **options: Unpack[Options]
 ) -> Any:
     """Answer a conversation; see `generate` for the rest.
 
     Args:
-        messages: The turns: `{"role": "user", "content": …}`, `("user", …)` or `ChatMessage`.
+        messages: The turns: `{"role": "user", "content": …}`, `("user", …)` or `ChatMessage`; a string is a user's.
         model: A model string; None is the default one.
         system: What the model is told before the first turn.
         **options: The fields of `SamplingOptions`.
@@ -124,19 +126,22 @@ def chat(
 
 def stream(
     prompt: str, *, model: Model = None, chat: bool | None = None, system: str | None = None, **options: Unpack[Options]
-) -> Iterator[Token]:
-    """Go on from a prompt, token by token; closing the iterator stops the generation."""
+) -> TokenStream:
+    """Go on from a prompt, token by token.
+
+    Closing the stream stops the generation; at its end it has the `completion`.
+    """
     request = arguments.generate_request(session.resolve(model), prompt, chat=chat, system=system, options=options)
     if request.options.n > 1:
         message = f"stream gives one sample, not n={request.options.n}: use generate, or events"
         raise InvalidRequest(message, param="n")
-    return _tokens_of(_generation(request))
+    return TokenStream(_generation(request))
 
 
 def events(
     prompt: str | None = None,
     *,
-    messages: Iterable[Message] | None = None,
+    messages: str | Iterable[Message] | None = None,
     model: Model = None,
     chat: bool | None = None,
     system: str | None = None,
@@ -155,15 +160,6 @@ def events(
 
 def _generation(request: GenerateRequest) -> Generator[Event, None, None]:
     return session.stream(lambda client: client.generate(request))
-
-
-def _tokens_of(stream: Generator[Event, None, None]) -> Iterator[Token]:
-    try:
-        for event in stream:
-            if isinstance(event, Tokens):
-                yield from event.tokens
-    finally:
-        stream.close()
 
 
 def _collect(request: GenerateRequest, before: tuple[Completion, ...] = ()) -> tuple[Completion, ...]:
@@ -185,13 +181,18 @@ def _collect(request: GenerateRequest, before: tuple[Completion, ...] = ()) -> t
 
 def next(prompt: str, k: int = 20, *, model: Model = None) -> list[Token]:  # noqa: A001 - the public name
     """Return the k most probable tokens after a prompt, most probable first, each with its logprob."""
+    prompt, k = arguments.string("prompt", prompt), arguments.whole_number("k", k)
     request = NextRequest(model=session.resolve(model), prompt=prompt, k=k)
     return session.ask(lambda client: client.next(request))
 
 
 def tokenize(text: str, *, model: Model = None, add_special_tokens: bool = True) -> list[Token]:
     """Cut a text into the tokens that a model sees; they have no logprobs."""
-    request = TokenizeRequest(model=session.resolve(model), text=text, add_special_tokens=add_special_tokens)
+    request = TokenizeRequest(
+        model=session.resolve(model),
+        text=arguments.string("text", text),
+        add_special_tokens=add_special_tokens,
+    )
     return session.ask(lambda client: client.tokenize(request))
 
 
@@ -218,9 +219,7 @@ def score(
     import numpy as np
 
     prompts, choices = arguments.strings("prompts", prompts), arguments.strings("choices", choices)
-    if normalize not in ("sum", "mean"):
-        message = f'normalize is "sum" or "mean", not {normalize!r}'
-        raise InvalidRequest(message, param="normalize")
+    arguments.one_of("normalize", normalize, ("sum", "mean"))
     if "" in choices:
         message = "an empty choice has no likelihood: leave it out"
         raise InvalidRequest(message, param="choices")

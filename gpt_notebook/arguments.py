@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions
-from gpt_notebook.suggestions import unknown_name
+from gpt_notebook.suggestions import did_you_mean, unknown_name
 
 Message = ChatMessage | Mapping[str, str] | tuple[str, str]
 """A turn of a conversation, as `ChatMessage`, `{"role": …, "content": …}` or `(role, content)`."""
@@ -65,6 +65,38 @@ def _stop(value: Any) -> tuple[str, ...]:
     return () if value is None or value == () else tuple(strings("stop", value))
 
 
+def one_of(name: str, value: object, known: Sequence[str]) -> None:
+    """Refuse what is not one of the values there are.
+
+    Raises:
+        InvalidRequest: names them.
+    """
+    if value not in known:
+        message = f"{name} is one of {', '.join(known)}, not {value!r}{did_you_mean(str(value), known)}"
+        raise InvalidRequest(message, param=name)
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Return a whole number, which may come from NumPy, as Python's own.
+
+    Raises:
+        InvalidRequest: it is something else.
+    """
+    return int(_value(name, "int", value))
+
+
+def string(name: str, value: object) -> str:
+    """Return one string.
+
+    Raises:
+        InvalidRequest: it is something else.
+    """
+    if not isinstance(value, str):
+        message = f"{name} must be a string, not {type(value).__name__}"
+        raise InvalidRequest(message, param=name)
+    return value
+
+
 def strings(name: str, value: Any) -> list[str]:
     """Return one string or many as a list.
 
@@ -83,12 +115,17 @@ def strings(name: str, value: Any) -> list[str]:
     return found
 
 
-def chat_messages(messages: Iterable[Message]) -> tuple[ChatMessage, ...]:
-    """Return the turns of a conversation.
+def chat_messages(messages: str | Iterable[Message]) -> tuple[ChatMessage, ...]:
+    """Return the turns of a conversation; a string is the user's only one.
 
     Raises:
         InvalidRequest: something that is no turn, or a role that doesn't exist.
     """
+    if isinstance(messages, str):
+        return (ChatMessage(role="user", content=messages),)
+    if not isinstance(messages, Iterable):
+        message = f"messages must be a string or a list of messages, not {type(messages).__name__}"
+        raise InvalidRequest(message, param="messages")
     return tuple(_chat_message(each) for each in messages)
 
 
@@ -108,7 +145,7 @@ def generate_request(
     model: str,
     prompt: str | None,
     *,
-    messages: Iterable[Message] | None = None,
+    messages: str | Iterable[Message] | None = None,
     chat: bool | None = None,
     system: str | None = None,
     options: Mapping[str, Any],
@@ -120,10 +157,14 @@ def generate_request(
     """
     sampling = sampling_options(options)
     if prompt is not None and not isinstance(prompt, str):
-        message = f"a prompt is a string, or a list of strings, not {type(prompt).__name__}"
+        message = f"this takes one prompt, a string, not {type(prompt).__name__}; generate takes a list"
         raise InvalidRequest(message, param="prompt")
+    if not isinstance(chat, bool | None):
+        message = f"chat is True, False or None, not {chat!r}"
+        raise InvalidRequest(message, param="chat")
     turns = None if messages is None else chat_messages(messages)
     if system is not None:
+        string("system", system)
         if chat is False:
             message = "a system text needs a chat: leave out chat=False (%%gpt --complete), or the system text"
             raise InvalidRequest(message, param="system")

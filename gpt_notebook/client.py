@@ -16,6 +16,7 @@ from typing import Any
 
 from gpt_notebook.connection import Target, data_lines, keep_alive, send
 from gpt_notebook.errors import (
+    AuthenticationFailed,
     ConnectionLost,
     GptNotebookError,
     ModelKernelError,
@@ -48,6 +49,8 @@ STATUS_TIMEOUT = 10.0
 CALL_TIMEOUT = 60.0
 """In seconds, for calls that need no model. Those that may have to load one wait as long as that takes: the end of the
 model kernel's process ends them at once."""
+SILENCE_TIMEOUT = 20.0
+"""In seconds, for a stream that has begun: the model kernel gives a sign of life four times as often."""
 
 
 class Client:
@@ -67,13 +70,21 @@ class Client:
         return f"Client({self.address!r})"
 
     def status(self, *, timeout: float = STATUS_TIMEOUT) -> Status:
-        """Ask the model kernel who it is and what it does."""
+        """Ask the model kernel who it is and what it does.
+
+        Raises:
+            AuthenticationFailed: one is there that wants a token, or another one.
+            ModelKernelError: something else is there.
+        """
         # One that is stopping says so with 503, and a status all the same.
         accepted = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
         answer = self._call("GET", "/health", timeout=timeout, accepted=accepted)
         if "error" in answer:
             raise from_json(answer["error"])
-        return decode(Status, answer)
+        try:
+            return decode(Status, answer)
+        except TypeError as error:
+            raise self._stranger() from error
 
     def models(self) -> list[ModelInfo]:
         """List the models that are loaded or at hand."""
@@ -130,7 +141,10 @@ class Client:
         accepted: tuple[int, ...] = (HTTPStatus.OK,),
     ) -> dict[str, Any]:
         with self._answer(method, path, request, hub_token=hub_token, timeout=timeout, accepted=accepted) as response:
-            answer: dict[str, Any] = json.loads(response.read())
+            try:
+                answer: dict[str, Any] = json.loads(response.read())
+            except ValueError as error:
+                raise self._stranger() from error
             return answer
 
     def _stream(self, path: str, request: GenerateRequest | LoadRequest | ScoreRequest) -> Generator[Event, None, None]:
@@ -168,16 +182,21 @@ class Client:
         """Send a request and give its answer for reading; leaving the block closes the connection."""
         body = None if request is None else json.dumps(encode(request)).encode()
         with contextlib.closing(self._connect()) as connection:
-            connection.sock.settimeout(timeout)
+            wire = connection.sock  # http.client forgets it once the answer has begun
+            wire.settimeout(timeout)
             try:
                 send(connection, method, self._target.prefix + path, body, self._headers(hub_token))
                 with connection.getresponse() as response:
                     if response.status not in accepted:
                         raise self._refusal(response)
+                    wire.settimeout(timeout or SILENCE_TIMEOUT)
                     yield response
             except TimeoutError as error:
-                if timeout is None:  # the network's own patience has ended, not ours
+                if timeout is None and error.errno is not None:  # the network's own patience has ended, not ours
                     raise self._lost() from error
+                if timeout is None:
+                    message = f"{self._name} gave no sign of life for {SILENCE_TIMEOUT:g} s: {self._look_into}"
+                    raise ConnectionLost(message) from error
                 message = f"{self._name} is there but gave no answer within {timeout:g} s: {self._look_into}"
                 raise ModelKernelError(message) from error
             except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
@@ -209,12 +228,17 @@ class Client:
 
     def _refusal(self, response: http.client.HTTPResponse) -> GptNotebookError:
         try:
-            return from_json(json.loads(response.read())["error"])
+            error = from_json(json.loads(response.read())["error"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            message = (
-                f"{self.address} answered {response.status} {response.reason}: is that a model kernel of gpt_notebook?"
+            return self._stranger(f"{response.status} {response.reason}")
+        if isinstance(error, AuthenticationFailed) and self._target.url is not None:
+            return AuthenticationFailed(
+                f"{self._token_wanted} the file that  gpt-notebook serve  named when it started"
             )
-            return ModelKernelError(message)
+        return error
+
+    def _stranger(self, answer: str = "something else") -> ModelKernelError:
+        return ModelKernelError(f"{self.address} answered {answer}: is that a model kernel of gpt_notebook?")
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(
@@ -224,6 +248,12 @@ class Client:
     @property
     def _name(self) -> str:
         return "the model kernel" if self._target.socket_path is not None else f"the model kernel at {self.address}"
+
+    @property
+    def _token_wanted(self) -> str:
+        if self._token:
+            return f"that token is wrong for {self._name}: it is in"
+        return f"{self._name} asks for its token: set GPT_NOTEBOOK_TOKEN to what is in"
 
     @property
     def _look_into(self) -> str:

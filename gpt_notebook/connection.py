@@ -94,7 +94,8 @@ def _split(address: str) -> SplitResult:
     if url.username is not None or url.password is not None:
         message = "an address must not hold a secret: leave out what is before the @ and set GPT_NOTEBOOK_TOKEN"
         raise InvalidRequest(message, param="url")
-    return url
+    # Other clients want an address that ends in /v1; whoever gives us theirs means the same model kernel.
+    return url._replace(path=url.path.rstrip("/").removesuffix("/v1"))
 
 
 def keep_alive(connected: socket.socket) -> None:

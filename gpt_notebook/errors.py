@@ -15,6 +15,7 @@
     │   └── ModelInUse                a model that cannot be unloaded now
     ├── OutOfMemory                   no room for the weights or for the request
     ├── TooManyRequests               the queue is full
+    ├── RequestCancelled              somebody stopped it before there was an answer
     └── ModelKernelError
         ├── ModelKernelNotRunning     nothing answers, and nothing may be started
         ├── ModelKernelStartFailed    it was started and did not come up
@@ -35,6 +36,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from gpt_notebook.visible_text import visible
+
 
 class GptNotebookError(Exception):
     """Something that gpt_notebook can say in one line."""
@@ -46,8 +49,9 @@ class GptNotebookError(Exception):
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         """Keep the one-line message, and the name of the field it is about, if it is about one."""
-        super().__init__(message)
-        self.message = message
+        # A message may quote what somebody else wrote: a model's files can hold what commands a terminal.
+        self.message = visible(" ".join(message.splitlines()))
+        super().__init__(self.message)
         self.param = param
         self.partial: tuple[Any, ...] = ()
         """The completions as far as they had come when a generation failed."""
@@ -117,7 +121,8 @@ class ModelUnreachable(ModelError):
     """The hub could not be asked for the model."""
 
     code = "model_unreachable"
-    status = 503
+    status = 424
+    """Not the caller's fault, but no 5xx either: clients would try those again and again, and wait each time."""
     kind = "server_error"
 
 
@@ -159,6 +164,13 @@ class TooManyRequests(GptNotebookError):
     code = "rate_limit_exceeded"
     status = 429
     kind = "rate_limit_error"
+
+
+class RequestCancelled(GptNotebookError):
+    """The request was stopped before there was an answer; half of one would be a wrong one."""
+
+    code = "cancelled"
+    status = 409
 
 
 class ModelKernelError(GptNotebookError):
@@ -220,7 +232,8 @@ class GenerationInterrupted(KeyboardInterrupt):
         self.partial = partial
 
     def _render_traceback_(self) -> list[str]:
-        return ["Interrupted: the text above is incomplete."]
+        has_text = any(each.text for each in self.partial)
+        return ["Interrupted: the text above is incomplete." if has_text else "Interrupted."]
 
 
 def _tree(base: type[GptNotebookError]) -> dict[str, type[GptNotebookError]]:

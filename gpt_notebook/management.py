@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
-from gpt_notebook import launcher, saved_models
-from gpt_notebook.client import Client
-from gpt_notebook.errors import InvalidRequest, ModelKernelError
+from gpt_notebook import arguments, hub, launcher, saved_models
+from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelKernelError
 from gpt_notebook.protocol import (
+    DEFAULT_MODEL,
     CancelRequest,
     Dtype,
     Event,
@@ -25,13 +25,23 @@ from gpt_notebook.session import Model, Session, session
 
 
 def models() -> list[ModelInfo]:
-    """List the models that can be used without a download: loaded, saved from a notebook, or in the hub's cache."""
+    """List the models that can be used without a download: loaded, saved from a notebook, or in the hub's cache.
+
+    Starts no model kernel to find out.
+    """
+    kernel = launcher.running(session.settings)
     saved = {info.source: info for info in saved_models.listing(session.settings)}
     found: dict[str, ModelInfo] = {}
-    for info in [*session.ask(Client.models), *saved.values()]:
+    for info in [*(kernel[0].models() if kernel else _at_hand()), *saved.values()]:
         if info.source not in found or (info.loaded and not found[info.source].loaded):
             found[info.source] = _named(info, saved.get(info.source))
     return list(found.values())
+
+
+def _at_hand() -> list[ModelInfo]:
+    """Return the models that a model kernel of this machine would find, beside the saved ones."""
+    bundled = ModelInfo(name=DEFAULT_MODEL, source="comes with gpt_notebook", loaded=False)
+    return [bundled, *hub.cached_models()]
 
 
 def _named(info: ModelInfo, saved: ModelInfo | None) -> ModelInfo:
@@ -76,6 +86,8 @@ def load_events(
     Raises:
         InvalidRequest: a name or tokenizer that has no use, or a model object for a model kernel that `url` names.
     """
+    if dtype is not None:
+        arguments.one_of("dtype", dtype, get_args(Dtype))
     if isinstance(model, (str, os.PathLike)):
         if name is not None or tokenizer is not None:
             message = "name and tokenizer belong to a model object; a model string has its own"
@@ -96,9 +108,10 @@ def unload(model: str | os.PathLike[str]) -> None:
     Raises:
         ModelInUse: it has running requests.
     """
+    request = UnloadRequest(model=session.resolve(model))
     found = launcher.running(session.settings)
     if found is not None:
-        found[0].unload(UnloadRequest(model=session.resolve(model)))
+        found[0].unload(request)
 
 
 def use(model: Model) -> str:
@@ -118,30 +131,37 @@ def connect(url: str | None = None, *, token: str | None = None) -> Status:
     """Use the model kernel at a URL from now on; None: the local one again.
 
     Args:
-        url: Such as `https://gpu-machine:8642`.
+        url: Such as `https://gpu-machine:8642`; a `/v1` at its end makes no difference.
         token: Its secret; None takes GPT_NOTEBOOK_TOKEN, unless that belongs to the host of GPT_NOTEBOOK_URL.
 
     Raises:
-        ModelKernelNotRunning: nothing answers there; the connection stays as it was.
+        AuthenticationFailed: it asks for a token, or for another one.
+        ModelKernelNotRunning: nothing answers there.
+        GptNotebookError: whatever it is, the connection stays as it was.
     """
-    attempt = Session()
-    attempt.connect(url, token)
     if url is not None:
-        launcher.ensure(attempt.settings)
+        attempt = Session()
+        try:
+            attempt.connect(arguments.string("url", url), token)
+            launcher.ensure(attempt.settings)
+        except GptNotebookError as error:
+            message = f"{error.message}; calls still go to {session.place}"
+            raise type(error)(message, param=error.param) from error
     session.connect(url, token)
     return status()
 
 
 def cancel(ids: Iterable[str] | None = None) -> int:
     """Stop running requests, all or those with these ids; returns how many there were."""
+    request = CancelRequest(ids=None if ids is None else tuple(arguments.strings("ids", ids) if ids else ()))
     found = launcher.running(session.settings)
-    return found[0].cancel(CancelRequest(ids=None if ids is None else tuple(ids))) if found else 0
+    return found[0].cancel(request) if found else 0
 
 
 def shutdown(*, force: bool = False) -> bool:
     """Stop the model kernel; False when there was none.
 
     Raises:
-        ModelKernelBusy: others use it and `force` is off.
+        ModelKernelBusy: `force` is off, and others use it, or it is one at a URL, which is there for others.
     """
     return launcher.stop(session.settings, force=force)

@@ -127,8 +127,24 @@ def _check(
         return
     least = f"above {above:g}" if above is not None else f"at least {low:g}"
     most = "" if high is None else f" and at most {high:.17g}"
-    text = f"{name} must be {least}{most}, not {value!r}"
+    text = f"{name} must be {least}{most}, not {_shown(value)}"
     raise InvalidRequest(text, param=name)
+
+
+def _shown(value: float) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python refuses to write out whole numbers of thousands of digits.
+        return "a number that long"
+
+
+def _check_text(name: str, text: str | None) -> None:
+    """Refuse half of a surrogate pair, which no encoding can carry."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        reason = f"{name} holds half a character (U+{ord(error.object[error.start]):04X} at {error.start}): read the text again as UTF-8"
+        raise InvalidRequest(reason, param=name) from None
 
 
 @message
@@ -137,6 +153,14 @@ class ChatMessage:
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+    def __post_init__(self) -> None:
+        """Refuse a text that is none.
+
+        Raises:
+            InvalidRequest: says where it is broken.
+        """
+        _check_text("content", self.content)
 
 
 @message
@@ -161,6 +185,7 @@ class GenerateRequest:
         if len(given) != 1:
             text = f"give exactly one of prompt, prompt_token_ids and messages, not {' and '.join(given) or 'none'}"
             raise InvalidRequest(text)
+        _check_text("prompt", self.prompt)
         if self.messages is not None and not self.messages:
             text = "a conversation needs at least one message"
             raise InvalidRequest(text, param="messages")
@@ -257,6 +282,9 @@ class TopLogprob:
     text: str
     logprob: float
 
+    def __repr__(self) -> str:
+        return f"TopLogprob({self.text!r}, {self.logprob:.2f})"
+
 
 @message
 class Token:
@@ -277,6 +305,9 @@ class Token:
     """The token's own bytes, where they are not whole characters."""
     special: bool = False
     """Whether it is one of the tokenizer's special tokens."""
+
+    def __repr__(self) -> str:
+        return f"Token({self.text!r})" if self.logprob is None else f"Token({self.text!r}, {self.logprob:.2f})"
 
 
 @message
@@ -335,6 +366,12 @@ class ModelInfo:
     """How many requests use it now."""
     idle_seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        size = f"{self.bytes / 1e6:,.1f} MB" if self.bytes else ""
+        context = f"context {self.context_length:,}" if self.context_length else ""
+        parts = ("loaded" if self.loaded else "not loaded", size, self.dtype, self.device, context)
+        return f"<ModelInfo {self.name}: {', '.join(filter(None, parts))}>"
+
 
 @message
 class RequestInfo:
@@ -380,6 +417,13 @@ class Status:
     models: tuple[ModelInfo, ...] = ()
     """The loaded ones."""
     requests: tuple[RequestInfo, ...] = ()
+
+    def __repr__(self) -> str:
+        process = "" if self.pid is None else f"process {self.pid}"
+        models = "" if not self.models else f"models {' '.join(each.name for each in self.models)}"
+        requests = "" if not self.requests else f"requests {len(self.requests)}"
+        parts = (self.state, process, self.address, models, requests)
+        return f"<Status {', '.join(filter(None, parts))}>"
 
 
 # --- events ---------------------------------------------------------------------------------------------------------

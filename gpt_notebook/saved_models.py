@@ -10,6 +10,8 @@ import contextlib
 import re
 import secrets
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +97,9 @@ def save(module: Any, name: str | None, tokenizer: Any, settings: Settings) -> P
     old = target.with_name(f".del-{name}-{secrets.token_hex(4)}")
     try:
         draft.mkdir(parents=True, mode=0o700)
-        module.save_pretrained(draft, safe_serialization=True)
-        tokenizer.save_pretrained(draft)
+        with _no_bars():
+            module.save_pretrained(draft, safe_serialization=True)
+            tokenizer.save_pretrained(draft)
         with contextlib.suppress(FileNotFoundError):
             target.rename(old)
         draft.rename(target)
@@ -109,6 +112,21 @@ def save(module: Any, name: str | None, tokenizer: Any, settings: Settings) -> P
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the bars of transformers out of the cell's output, which shows how far the load is."""
+    # Whoever has a model object has imported it; if not, there is nothing to keep quiet.
+    switch = sys.modules.get("transformers.utils.logging")
+    if switch is None or not switch.is_progress_bar_enabled():
+        yield
+        return
+    switch.disable_progress_bar()
+    try:
+        yield
+    finally:
+        switch.enable_progress_bar()
 
 
 def _check(module: Any, name: str | None, tokenizer: Any) -> None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from gpt_notebook import launcher, saved_models
 from gpt_notebook.client import Client
 from gpt_notebook.connection import origin
+from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Event
 from gpt_notebook.settings import Settings
 
@@ -52,6 +53,12 @@ class Session:
         """Make a model the default; None goes back to the one that the settings name."""
         self._model = model
 
+    @property
+    def place(self) -> str:
+        """What to call the model kernel that calls go to."""
+        url = self.settings.url
+        return "the model kernel of this machine" if url is None else f"the model kernel at {url}"
+
     def connect(self, url: str | None, token: str | None = None) -> None:
         """Use the model kernel at `url`; None is the local one again, whatever the environment says."""
         self._remote = (url, None if url is None else token or self.token_for(url))
@@ -64,7 +71,14 @@ class Session:
         return settings.token
 
     def resolve(self, model: Model) -> str:
-        """Return the model string that the model kernel understands: paths absolute, saved names as their paths."""
+        """Return the model string that the model kernel understands: paths absolute, saved names as their paths.
+
+        Raises:
+            InvalidRequest: that is neither a name nor a path.
+        """
+        if not isinstance(model, str | os.PathLike | None):
+            message = f"a model is a name or a path, not {type(model).__name__}"
+            raise InvalidRequest(message, param="model")
         settings = self.settings
         return saved_models.resolve(os.fspath(model) if model is not None else settings.model, settings)
 

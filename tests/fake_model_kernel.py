@@ -41,7 +41,7 @@ from gpt_notebook.protocol import (
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import Settings
 
-TOKEN = "a-token-for-tests"
+TOKEN = "a-token-for-tests-as-long-as-others"
 
 
 def token(text: str, logprob: float | None = -1.0) -> Token:
@@ -260,6 +260,14 @@ def settings(directories_of_their_own: None, monkeypatch: pytest.MonkeyPatch) ->
         if name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") or (name.startswith("GPT_NOTEBOOK_") and not kept):
             monkeypatch.delenv(name)
     return Settings.from_environment()
+
+
+@pytest.fixture
+def remote() -> Iterator[FakeModelKernel]:
+    """One at an address of its own, as on another machine."""
+    kernel = FakeModelKernel()
+    yield kernel
+    kernel.close()
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from fake_model_kernel import TOKEN, FakeModelKernel, Stream, serving, story
+from hub_cache import downloaded
 
 import gpt_notebook as gpt
 from gpt_notebook import api, launcher
@@ -18,6 +20,7 @@ from gpt_notebook.errors import (
     ConnectionLost,
     GenerationInterrupted,
     InvalidRequest,
+    ModelKernelBusy,
     ModelKernelNotRunning,
 )
 from gpt_notebook.protocol import ChatMessage, Failed, Started
@@ -94,8 +97,28 @@ def test_a_system_text_makes_a_chat_of_a_prompt(model_kernel):
     assert [each["role"] for each in asked(model_kernel)["messages"]] == ["system", "user"]
 
 
+def test_a_chat_may_be_one_string(model_kernel):
+    gpt.chat("Tell a story")
+    assert asked(model_kernel)["messages"] == [{"role": "user", "content": "Tell a story"}]
+
+
 def test_stream_gives_tokens(model_kernel):
     assert [token.text for token in gpt.stream("Once")] == [" upon", " a", " time"]
+
+
+def test_a_stream_has_its_completion_at_the_end(model_kernel):
+    tokens = gpt.stream("Once")
+    assert tokens.completion is None
+    list(tokens)
+    assert (tokens.completion.text, tokens.completion.finish_reason) == (" upon a time", "length")
+
+
+def test_a_stream_that_was_closed_has_what_had_come(model_kernel):
+    tokens = gpt.stream("Once")
+    next(tokens)
+    tokens.close()
+    assert list(tokens) == []
+    assert (tokens.completion.text, tokens.completion.complete) == (" upon", False)
 
 
 def test_leaving_a_stream_early_stops_the_generation(model_kernel):
@@ -134,7 +157,21 @@ def test_leaving_a_stream_early_stops_the_generation(model_kernel):
         (lambda: gpt.events("x", messages=[("user", "y")]), "exactly one"),
         (lambda: gpt.score("x", ["a"], normalize="max"), "normalize"),
         (lambda: gpt.score("x", ["a", ""]), "empty choice"),
+        (lambda: gpt.score("x", "a", model=5), "a model is a name or a path, not int"),
         (lambda: gpt.perplexity([]), "texts is empty"),
+        (lambda: gpt.stream(["a", "b"]), "one prompt, a string, not list; generate takes a list"),
+        (lambda: gpt.generate("x", system=3), "system must be a string, not int"),
+        (lambda: gpt.generate("x", chat="yes"), "chat is True, False or None, not 'yes'"),
+        (lambda: gpt.chat(5), "messages must be a string or a list of messages, not int"),
+        (lambda: gpt.tokenize(["a"]), "text must be a string, not list"),
+        (lambda: gpt.next(["a"]), "prompt must be a string, not list"),
+        (lambda: gpt.next("a", k="many"), "k must be a whole number, not 'many'"),
+        (lambda: gpt.load("gpt2", dtype="float3"), "not 'float3'; did you mean float32?"),
+        (lambda: gpt.load(5), "not int"),
+        (lambda: gpt.unload(5), "a model is a name or a path, not int"),
+        (lambda: gpt.use(5), "a model is a name or a path, not int"),
+        (lambda: gpt.cancel([1]), "ids must be a string or a list of strings, not 1"),
+        (lambda: gpt.connect(5), "url must be a string, not int"),
     ],
 )
 def test_nonsense_is_refused_in_one_line_before_anything_is_started(settings, call, words):
@@ -272,6 +309,40 @@ def test_saving_again_replaces_the_files_and_never_writes_into_them(model_kernel
     assert [each.name for each in path.parent.parent.iterdir()] == ["my-model"]
 
 
+def test_saving_shows_no_bar_and_leaves_the_switch_as_it_was(model_kernel, monkeypatch):
+    switch = FakeBars()
+    monkeypatch.setitem(sys.modules, "transformers.utils.logging", switch)
+    seen = []
+
+    class Model(FakeModel):
+        def save_pretrained(self, path, **options) -> None:
+            super().save_pretrained(path, **options)
+            seen.append(switch.shown)
+
+    gpt.load(Model(), name="mine", tokenizer=FakeTokenizer())
+    assert (seen, switch.shown) == ([False], True)
+    switch.shown = False
+    gpt.load(Model(), name="mine", tokenizer=FakeTokenizer())
+    assert (seen, switch.shown) == ([False, False], False)
+
+
+class FakeBars(ModuleType):
+    """The switch of transformers' progress bars."""
+
+    def __init__(self) -> None:
+        super().__init__("transformers.utils.logging")
+        self.shown = True
+
+    def is_progress_bar_enabled(self) -> bool:
+        return self.shown
+
+    def enable_progress_bar(self) -> None:
+        self.shown = True
+
+    def disable_progress_bar(self) -> None:
+        self.shown = False
+
+
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
@@ -343,20 +414,24 @@ def test_asking_starts_none(settings):
 def test_status_cancel_and_unload(model_kernel):
     assert gpt.status().pid == model_kernel.pid
     assert gpt.cancel(["1"]) == 2
+    gpt.cancel([])
+    assert model_kernel.requests("/v1/cancel") == [{"ids": ["1"]}, {"ids": []}]
     gpt.unload("gpt2")
     assert model_kernel.requests("/v1/unload") == [{"model": "gpt2"}]
+
+
+def test_looking_for_models_starts_none_and_finds_what_is_on_this_machine(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    downloaded(tmp_path, "models--org--tiny")
+    saved = settings.home / "models" / "mine"
+    saved.mkdir(parents=True)
+    assert [each.name for each in gpt.models()] == ["storyteller", "org/tiny", "mine"]
+    assert not any(each.loaded for each in gpt.models())
 
 
 def test_shutdown(model_kernel):
     assert gpt.shutdown()
     assert gpt.status().state == "stopped"
-
-
-@pytest.fixture
-def remote():
-    kernel = FakeModelKernel()
-    yield kernel
-    kernel.close()
 
 
 def test_connect_uses_the_other_one_from_then_on(model_kernel, remote):
@@ -369,13 +444,28 @@ def test_connect_uses_the_other_one_from_then_on(model_kernel, remote):
 
 
 def test_a_connection_that_fails_changes_nothing(model_kernel, remote):
-    with pytest.raises(AuthenticationFailed):
+    with pytest.raises(AuthenticationFailed, match=r"asks for its token: set GPT_NOTEBOOK_TOKEN.*of this machine"):
+        gpt.connect(remote.address)
+    with pytest.raises(AuthenticationFailed, match=r"token is wrong.*in the file that  gpt-notebook serve  named"):
         gpt.connect(remote.address, token="wrong")
     remote.close()
-    with pytest.raises(ModelKernelNotRunning):
+    with pytest.raises(ModelKernelNotRunning, match="calls still go to the model kernel of this machine"):
         gpt.connect(remote.address, token=TOKEN)
     assert gpt.generate("Once").text == " upon a time"
     assert len(model_kernel.requests("/v1/generate")) == 1
+
+
+def test_an_address_for_other_clients_is_one_for_us(settings, remote):
+    assert gpt.connect(f"{remote.address}/v1", token=TOKEN).pid == remote.pid
+
+
+def test_a_model_kernel_elsewhere_ends_only_by_force(model_kernel, remote):
+    gpt.connect(remote.address, token=TOKEN)
+    with pytest.raises(ModelKernelBusy, match=rf"{remote.address} was not started from here: --force"):
+        gpt.shutdown()
+    assert remote.requests("/v1/stop") == []
+    assert gpt.shutdown(force=True)
+    assert (remote.requests("/v1/stop"), model_kernel.requests("/v1/stop")) == ([{"force": True}], [])
 
 
 def test_the_environments_token_goes_to_the_environments_host_only(settings, remote, monkeypatch):

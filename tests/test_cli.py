@@ -12,12 +12,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from fake_model_kernel import Stream, story
+from fake_model_kernel import TOKEN, Stream, story
 
 from gpt_notebook import cli, identity, model_process
 from gpt_notebook.cli import command_line, doctor
 from gpt_notebook.cli.terminal import shaded
-from gpt_notebook.protocol import Progress, Token
+from gpt_notebook.protocol import Failed, Progress, Token
 
 DOCUMENTATION = identity.PACKAGE.parent / "docs" / "command.md"
 
@@ -52,7 +52,7 @@ def test_generate_streams_the_text(capsys, model_kernel):
 
 
 def test_its_options_arrive(capsys, model_kernel):
-    line = "generate Once -m gpt2 --max 3 -t 0.5 --top-p 0.9 --top-k 4 --stop . --stop ! --seed 5 --system Short"
+    line = "generate Once -m gpt2 --max-new-tokens 3 -t 0.5 --top-p 0.9 --top-k 4 --stop . --stop ! --seed 5 --system Short"
     run(capsys, *line.split())
     body = model_kernel.requests("/v1/generate")[-1]
     assert body["model"] == "gpt2"
@@ -106,7 +106,23 @@ def test_stop_status_and_models_with_one(capsys, model_kernel):
     assert "storyteller" in run(capsys, "models")[1]
     model_kernel.busy = True
     assert run(capsys, "stop") == (1, "", "gpt-notebook: 2 requests are running\n")
-    assert run(capsys, "stop", "--force") == (0, "stopped\n", "")
+    assert run(capsys, "stop", "--force") == (0, "the model kernel of this machine has ended\n", "")
+
+
+def test_one_elsewhere_is_named_and_stops_only_by_force(capsys, remote, monkeypatch):
+    monkeypatch.setenv("GPT_NOTEBOOK_URL", remote.address)
+    code, _, err = run(capsys, "status")
+    assert (code, f"{remote.address} asks for its token: set GPT_NOTEBOOK_TOKEN" in err) == (1, True)
+    monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", TOKEN)
+    code, _, err = run(capsys, "stop")
+    assert (code, f"{remote.address} was not started from here: --force" in err) == (1, True)
+    assert run(capsys, "stop", "--force")[1] == f"the model kernel at {remote.address} has ended\n"
+
+
+def test_models_starts_no_model_kernel(capsys):
+    code, out, _ = run(capsys, "models")
+    assert (code, "storyteller (default)" in out) == (0, True)
+    assert "no model kernel" in run(capsys, "status")[1]
 
 
 def test_logs(capsys, model_kernel, settings):
@@ -139,6 +155,8 @@ def test_logs_follow_also_what_is_rotated(model_kernel, settings):
         ("generate", "gpt-notebook generate: the following arguments are required: prompt"),
         ("serve --port x", "gpt-notebook serve: --port needs a port, not 'x'"),
         ("generate x -t warm", "gpt-notebook generate: -t needs a number, not 'warm'"),
+        ("generate x -t -1", "gpt-notebook generate: temperature must be at least 0 and at most 100, not -1.0"),
+        ("generate x --max 0", "gpt-notebook generate: max_new_tokens must be at least 1, not 0"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_code_2(capsys, arguments, line):
@@ -147,17 +165,18 @@ def test_what_makes_no_sense_is_one_line_and_code_2(capsys, arguments, line):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (["generate", "x", "-t", "-1"], "temperature must be at least 0"),
-        (["generate", "x", "--max", "0"], "max_new_tokens must be at least 1"),
-        (["generate", ""], "nothing to go on from"),
-        (["generate", "x", "-m", ""], "a model needs a name"),
-    ],
+    [(["generate", ""], "nothing to go on from"), (["generate", "x", "-m", ""], "a model needs a name")],
 )
-def test_what_can_not_work_is_one_line_and_code_1(capsys, arguments, words):
+def test_what_is_empty_makes_no_sense_either(capsys, arguments, words):
     code, out, err = run(capsys, *arguments)
-    assert (code, out) == (1, "")
-    assert re.fullmatch(rf"gpt-notebook: .*{words}.*\n", err)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(rf"gpt-notebook generate: .*{words}.*\n", err)
+
+
+def test_what_the_model_kernel_refuses_is_code_1(capsys, model_kernel):
+    error = {"code": "context_length_exceeded", "message": "the prompt is too long"}
+    model_kernel.scripts["/v1/generate"] = [Failed(error=error)]
+    assert run(capsys, "generate", "x") == (1, "", "gpt-notebook: the prompt is too long\n")
 
 
 def test_interrupting_is_quiet_and_stops_the_generation(model_kernel):
@@ -213,6 +232,13 @@ def test_doctor_says_what_to_do(capsys, settings, model_kernel, monkeypatch):
     assert re.search(r"✓ runtime directory +\S+", out)
     assert re.search(rf"✓ model kernel +process {model_kernel.pid}", out)
     assert all(line[0] in "✓✗" for line in out.splitlines())
+
+
+def test_doctor_without_torch_reinstalls_nothing(capsys, settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    out = run(capsys, "doctor")[1]
+    assert re.search(r"✗ accelerator +not known without torch: run  pip install 'gpt-notebook\[local\]'", out)
+    assert "--force-reinstall" not in out
 
 
 def test_doctor_wants_the_versions_that_the_package_wants():

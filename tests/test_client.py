@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from fake_model_kernel import TOKEN, FakeModelKernel, Stream, story, token
 
+import gpt_notebook.client
 from gpt_notebook.client import Client
 from gpt_notebook.completion import Collector
 from gpt_notebook.connection import Target
@@ -35,15 +36,13 @@ def client(model_kernel: FakeModelKernel) -> Client:
     return Client(model_kernel.address, TOKEN)
 
 
-@pytest.fixture
-def remote():
-    kernel = FakeModelKernel()
-    yield kernel
-    kernel.close()
-
-
 def test_a_stream_is_all_its_events(client, model_kernel):
     assert list(client.generate(REQUEST)) == model_kernel.scripts["/v1/generate"]
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/behind/v1"])
+def test_a_v1_at_the_end_of_an_address_is_left_out(path):
+    assert Target.of(f"https://gpu-machine:8642{path}").prefix == path.rstrip("/").removesuffix("/v1")
 
 
 def test_the_same_over_tcp(remote):
@@ -159,18 +158,26 @@ def test_nobody_there_at_a_url():
         Client(f"http://127.0.0.1:{port}", TOKEN).status()
 
 
-def test_something_else_is_there():
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 2\r\n\r\nhi", "302 Found"),
+        ("200 OK\r\nContent-Length: 0\r\n\r\n", "something else"),
+        ('200 OK\r\nContent-Length: 18\r\n\r\n{"status": "fine"}', "something else"),
+    ],
+)
+def test_something_else_is_there(answer, said):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def answer() -> None:
+        def speak() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 2\r\n\r\nhi")
+                connection.sendall(f"HTTP/1.1 {answer}".encode())
 
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=speak)
         thread.start()
-        with pytest.raises(ModelKernelError, match="302 Found: is that a model kernel"):
+        with pytest.raises(ModelKernelError, match=f"answered {said}: is that a model kernel"):
             Client(f"http://127.0.0.1:{server.getsockname()[1]}", TOKEN).status()
         thread.join()
 
@@ -218,6 +225,19 @@ def test_a_line_that_is_found_dead_is_a_lost_connection(client, monkeypatch):
 
     monkeypatch.setattr(http.client.HTTPResponse, "read1", dead)
     with pytest.raises(ConnectionLost, match="went away"):
+        list(client.generate(REQUEST))
+
+
+def test_a_stream_that_falls_silent_is_a_lost_connection(client, model_kernel, monkeypatch):
+    monkeypatch.setattr(gpt_notebook.client, "SILENCE_TIMEOUT", 0.2)
+
+    def script(stream: Stream, _body: dict) -> None:
+        stream.send(*story(" upon")[:2])
+        stream.comment()
+        stream.wait_until_closed()
+
+    model_kernel.scripts["/v1/generate"] = script
+    with pytest.raises(ConnectionLost, match=r"gave no sign of life for 0\.2 s"):
         list(client.generate(REQUEST))
 
 

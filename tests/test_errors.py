@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gpt_notebook import errors
-from gpt_notebook.errors import BY_CODE, GptNotebookError, ModelNotFound, from_json
+from gpt_notebook.errors import BY_CODE, GptNotebookError, ModelNotFound, ModelUnreachable, from_json
 
 
 @pytest.mark.parametrize("cls", BY_CODE.values())
@@ -33,5 +33,15 @@ def test_a_code_that_nobody_knows_is_an_error_all_the_same(error):
     assert str(from_json(error)) == "the model kernel gave no reason"
 
 
+def test_a_hub_out_of_reach_is_nothing_that_the_openai_sdk_tries_again():
+    assert 400 <= ModelUnreachable.status < 500
+    assert ModelUnreachable.status not in (408, 409, 429)
+
+
 def test_a_notebook_shows_one_line():
     assert ModelNotFound("there is no model gtp2")._render_traceback_() == ["ModelNotFound: there is no model gtp2"]
+
+
+def test_what_a_message_quotes_can_not_command_a_terminal_or_fill_the_screen():
+    error = from_json({"code": "model_error", "message": "refused:\x1b]52;c;x\x07\nand more"})
+    assert str(error) == "refused:␛]52;c;x␇ and more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -90,6 +91,27 @@ def test_what_a_newer_side_adds_is_ignored():
     data["models"][0]["colour"] = "red"
     assert decode(Status, data) == STATUS
     assert decode_event({"type": "weather", "seq": 0}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Token(id=1, text=" fox", logprob=-1.2345), "Token(' fox', -1.23)"),
+        (Token(id=1, text="Once"), "Token('Once')"),
+        (TopLogprob(id=1, text=" fox", logprob=-1.2345), "TopLogprob(' fox', -1.23)"),
+        (ModelInfo(name="gpt2", source="gpt2", loaded=False), "<ModelInfo gpt2: not loaded>"),
+        (
+            ModelInfo(
+                name="gpt2", source="gpt2", loaded=True, bytes=548_100_000, dtype="float32", device="cpu", context_length=1024
+            ),
+            "<ModelInfo gpt2: loaded, 548.1 MB, float32, cpu, context 1,024>",
+        ),
+        (Status(state="stopped"), "<Status stopped>"),
+        (dataclasses.replace(STATUS, address="unix:/a"), "<Status ready, process 4711, unix:/a, models storyteller, requests 1>"),
+    ],
+)  # fmt: skip
+def test_a_result_is_shown_in_one_short_line(value, shown):
+    assert repr(value) == shown
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
+def refuse(command: str, reason: str) -> NoReturn:
+    """End the process with one line and code 2, for arguments that can be read but make no sense."""
+    build()[1][command].error(reason)
+
+
 def build() -> tuple[_Parser, dict[str, _Parser]]:
     """Return the parser, and those of the commands by name."""
     parser = _Parser(
@@ -62,7 +67,7 @@ def build() -> tuple[_Parser, dict[str, _Parser]]:
     _serve(command("serve", "run a model kernel in the foreground, here or for other machines"))
     command("status", "tell what the model kernel holds and does")
     stop = command("stop", "stop the model kernel")
-    stop.add_argument("--force", action="store_true", help="also while others use it")
+    stop.add_argument("--force", action="store_true", help="also while others use it, and also one on another machine")
     logs = command("logs", "print what the model kernel has to say")
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing as it comes")
     logs.add_argument("-n", "--lines", type=_count, default=40, metavar="N", help="how many lines (default 40)")
@@ -94,6 +99,7 @@ def _generate(parser: _Parser) -> None:
     parser.add_argument("-m", "--model", help="the model (default: the setting GPT_NOTEBOOK_MODEL, else storyteller)")
     parser.add_argument(
         "--max",
+        "--max-new-tokens",
         dest="max_new_tokens",
         type=int,
         metavar="N",

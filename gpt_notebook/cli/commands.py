@@ -76,7 +76,8 @@ def _status(_parsed: argparse.Namespace) -> int:
 def _stop(parsed: argparse.Namespace) -> int:
     from gpt_notebook import api
 
-    print("stopped" if api.shutdown(force=parsed.force) else "no model kernel is running")
+    ended = api.shutdown(force=parsed.force)
+    print(f"{api.session.place} has ended" if ended else "no model kernel is running")
     return 0
 
 
@@ -108,11 +109,15 @@ def _generate(parsed: argparse.Namespace) -> int:
 
     prompt = sys.stdin.read() if parsed.prompt == "-" else parsed.prompt
     if not prompt:
-        message = 'there is nothing to go on from: give a text, as in  gpt-notebook generate "Once upon a time"'
-        raise InvalidRequest(message)
+        reason = 'there is nothing to go on from: give a text, as in  gpt-notebook generate "Once upon a time"'
+        command_line.refuse("generate", reason)
     names = ("max_new_tokens", "temperature", "top_p", "top_k", "stop", "seed", "n")
     options: dict[str, Any] = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
-    show_stream(api.events(prompt, model=parsed.model, chat=parsed.chat, system=parsed.system, **options))
+    try:
+        events = api.events(prompt, model=parsed.model, chat=parsed.chat, system=parsed.system, **options)
+    except InvalidRequest as error:  # so far only the command line has been looked at
+        command_line.refuse("generate", error.message)
+    show_stream(events)
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from gpt_notebook import identity, launcher
 from gpt_notebook.display.quantities import size
 from gpt_notebook.errors import GptNotebookError
-from gpt_notebook.hub import hub_home
+from gpt_notebook.hub import hub_cache
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import Settings
 
@@ -63,6 +63,9 @@ def _checked(check: Callable[[], Finding]) -> Finding:
     """Return what a check finds; a library that can't even be imported is a finding, too."""
     try:
         return check()
+    except ModuleNotFoundError as error:
+        text = f"not known without {error.name}: run  pip install 'gpt-notebook[local]'"
+        return Finding(good=False, subject=check.__name__.strip("_"), text=text)
     except (ImportError, OSError, RuntimeError) as error:
         text = f"{type(error).__name__}: {error}: run  pip install --force-reinstall 'gpt-notebook[local]'"
         return Finding(good=False, subject=check.__name__.strip("_"), text=text)
@@ -125,8 +128,7 @@ def _storyteller() -> Finding:
 
 
 def _hub_cache() -> Finding:
-    path = Path(os.environ.get("HF_HUB_CACHE") or hub_home() / "hub").expanduser()
-    return _directory("hub cache", path, "HF_HOME")
+    return _directory("hub cache", hub_cache(), "HF_HOME")
 
 
 def _directory(subject: str, path: Path, variable: str) -> Finding:

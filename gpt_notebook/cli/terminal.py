@@ -14,8 +14,8 @@ from collections.abc import Generator, Iterator, Sequence
 from gpt_notebook import api
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.display.reports import progress_report
-from gpt_notebook.display.visible_text import visible
 from gpt_notebook.protocol import DEFAULT_MODEL, Event, Progress, Token, Tokens
+from gpt_notebook.visible_text import visible
 
 OPENING = "Once upon a time"
 SHADED_TOKENS = 24

@@ -1,7 +1,7 @@
 """How completions look in a notebook: the MIME bundle of one or of several samples, and the metadata beside it.
 
 A bundle holds the plain text, the completion as our own MIME type for front ends that know it, and the static HTML twin
-for those that don't. What varies from run to run although the text does not (its timing) is in the metadata only, so
+for those that don't. What varies from run to run although the text does not, such as its timing, is in none of them, so
 that a notebook with seeds is the same notebook after each run.
 
 Knows completions, and nothing of shells, streams or where they came from.
@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html
-from gpt_notebook.display.quantities import counted
-from gpt_notebook.display.visible_text import visible
+from gpt_notebook.display.footer import final_footer, live_footer
 from gpt_notebook.protocol import Token
+from gpt_notebook.visible_text import visible
 
 COMPLETION_MIME = "application/vnd.gpt-notebook.completion+json"
 
@@ -27,7 +27,8 @@ Format = Literal["text", "markdown", "code", "json"]
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 """Data by MIME type, and metadata."""
 
-_ENDINGS = {"stop": "ended", "length": "stopped at length"}
+LOGPROB_DIGITS = 4
+"""Digits after the point of the logprobs that are saved; those beyond differ from machine to machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class View:
     tokens: bool = False
     notices: tuple[str, ...] = ()
     """Lines to put above."""
+    max_new_tokens: int | None = None
+    """The length that was asked for, where that is known; the completion has the one that fitted into the context."""
 
 
 class Samples(list[Completion]):
@@ -69,20 +72,14 @@ def bundle(completions: Sequence[Completion], view: View | None = None, *, reaso
     data = {
         "text/plain": plain_text(completions, reason=reason),
         "text/html": _html(completions, view, reason),
-        COMPLETION_MIME: {
-            **_shared(completions[0]),
-            "prompt_token_ids": list(completions[0].prompt_token_ids),
-            "completions": [_own(each) for each in completions],
-        },
+        COMPLETION_MIME: _json(completions, view),
     }
     return data, {"gpt_notebook": metadata(completions)}
 
 
 def live_bundle(completions: Sequence[Completion], view: View, *, tokens_per_second: float | None) -> Bundle:
     """Return what a notebook shows while the samples grow: the final look without what only the end can tell."""
-    footer = _counts(completions)
-    if tokens_per_second is not None:
-        footer += f" · {tokens_per_second:.0f} tok/s"
+    footer = live_footer(completions, tokens_per_second)
     html = completion_html.page(_body(completions, view), notices=view.notices, footer=footer)
     texts = [{"text": each.text, "finish_reason": each.finish_reason} for each in completions]
     data = {
@@ -111,7 +108,6 @@ def metadata(completions: Sequence[Completion]) -> dict[str, Any]:
         **_shared(first),
         "usage": each_usage if several else each_usage[0],
         "finish_reason": each_reason if several else each_reason[0],
-        "timing": None if first.timing is None else dataclasses.asdict(first.timing),
     }
 
 
@@ -138,10 +134,19 @@ def _shared(completion: Completion) -> dict[str, Any]:
     }
 
 
+def _json(completions: Sequence[Completion], view: View) -> dict[str, Any]:
+    """Return our own MIME type's data; the tokens only where they are shown, for they outweigh all the rest."""
+    shared, own = _shared(completions[0]), [_own(each) for each in completions]
+    if view.tokens:
+        shared["prompt_token_ids"] = list(completions[0].prompt_token_ids)
+        for each, completion in zip(own, completions, strict=True):
+            each["tokens"] = [_token(token) for token in completion.tokens]
+    return {**shared, "completions": own}
+
+
 def _own(completion: Completion) -> dict[str, Any]:
     return {
         "text": completion.text,
-        "tokens": [_token(each) for each in completion.tokens],
         "finish_reason": completion.finish_reason,
         "usage": dataclasses.asdict(completion.usage),
     }
@@ -149,26 +154,29 @@ def _own(completion: Completion) -> dict[str, Any]:
 
 def _token(token: Token) -> dict[str, Any]:
     """Return a token's fields, without those that say nothing: a saved notebook holds thousands."""
-    fields = dataclasses.asdict(token)
-    return {name: fields[name] for name in fields if name in ("id", "text") or fields[name] not in (None, (), False)}
+    fields: dict[str, Any] = {"id": token.id, "text": token.text}
+    if token.logprob is not None:
+        fields["logprob"] = round(token.logprob, LOGPROB_DIGITS)
+    if token.top_logprobs:
+        fields["top_logprobs"] = [
+            {"id": each.id, "text": each.text, "logprob": round(each.logprob, LOGPROB_DIGITS)}
+            for each in token.top_logprobs
+        ]
+    if token.bytes:
+        fields["bytes"] = list(token.bytes)
+    if token.special:
+        fields["special"] = True
+    return fields
 
 
 def _html(completions: Sequence[Completion], view: View, reason: str) -> str:
     marks = [mark(each, reason) for each in completions]
-    endings = {_ENDINGS.get(str(each.finish_reason), "") for each in completions}
-    seed = completions[0].options.seed
-    parts = [_counts(completions), "" if seed is None else f"seed {seed}", *(endings if len(endings) == 1 else ())]
     return completion_html.page(
         _body(completions, view, marks),
         notices=(*view.notices, *_format_notices(completions, view)),
-        footer=" · ".join(part for part in parts if part),
+        footer=final_footer(completions, max_new_tokens=view.max_new_tokens),
         mark=marks[0] if len(set(marks)) == 1 else "",
     )
-
-
-def _counts(completions: Sequence[Completion]) -> str:
-    count = sum(len(each.tokens) for each in completions)
-    return f"{completions[0].model} · {counted(count, 'token')}"
 
 
 def _body(completions: Sequence[Completion], view: View, marks: Sequence[str] = ()) -> str:
@@ -195,7 +203,7 @@ def _one(completion: Completion, view: View) -> str:
     from gpt_notebook.display import text_formats
 
     if view.format == "markdown":
-        return text_formats.markdown_html(completion.text)
+        return completion_html.block(text_formats.markdown_html(completion.text))
     if view.format == "code":
         return completion_html.code(text_formats.unfenced(completion.text))
     return completion_html.code(text_formats.pretty_json(completion.text) or completion.text)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from gpt_notebook.display.visible_text import visible
+from gpt_notebook.visible_text import visible
 
 _INK = "var(--jp-content-font-color1, inherit)"
 _FAINT = "var(--jp-content-font-color2, #757575)"
@@ -19,8 +19,14 @@ _WARN = "var(--jp-warn-color0, #b26a00)"
 _UI_FONT = "var(--jp-ui-font-family, system-ui, sans-serif)"
 _CODE_FONT = "var(--jp-code-font-family, ui-monospace, monospace)"
 
-_TEXT = f"margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;unicode-bidi:plaintext;color:{_INK};"
-_PROSE = f"{_TEXT}font:13px/1.6 {_UI_FONT};max-width:88ch"
+# Everything is said here, because JupyterLab's and nbconvert's own rules for a <pre> scroll it and break words anywhere.
+_TEXT = (
+    "margin:0;padding:0;border:0;background:none;overflow:visible;white-space:pre-wrap;overflow-wrap:anywhere;"
+    f"word-break:normal;unicode-bidi:plaintext;color:{_INK};"
+)
+_READING = f"font:13px/1.6 {_UI_FONT};max-width:88ch"
+_PROSE = f"{_TEXT}{_READING}"
+_TOKENS = f"{_TEXT}font:13px/2 {_CODE_FONT};max-width:88ch"
 _CODE = f"{_TEXT}font:13px/1.5 {_CODE_FONT}"
 _SMALL = f"font:11px/16px {_UI_FONT};font-variant-numeric:tabular-nums"
 _COLUMNS = "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr));gap:16px 24px"
@@ -37,6 +43,16 @@ def page(body: str, *, notices: Sequence[str] = (), footer: str = "", mark: str 
 def prose(text: str) -> str:
     """Return running text, line breaks kept; the space that joins it to the prompt would only set the first line in."""
     return f'<pre style="{_PROSE}">{_safe(text.removeprefix(" "))}</pre>'
+
+
+def block(html: str) -> str:
+    """Return HTML that is known to be safe, set as running text is."""
+    return f'<div style="{_READING}">{html}</div>'
+
+
+def tokens(spans: str) -> str:
+    """Return the tokens of a text, given as HTML that is known to be safe; lines break at their spaces."""
+    return f'<pre class="gpt-notebook-tokens" style="{_TOKENS}">{spans}</pre>'
 
 
 def code(text: str) -> str:

@@ -84,8 +84,8 @@ def status_report(status: Status, default_model: str) -> Report:
     return Report(tuple(tables))
 
 
-def models_report(models: Sequence[ModelInfo], default_model: str, *, all_known: bool = True) -> Report:
-    """Say which models there are, those that are loaded first; and whether there may be more in the hub's cache."""
+def models_report(models: Sequence[ModelInfo], default_model: str) -> Report:
+    """Say which models there are, those that are loaded first."""
     rows = [
         (
             each.name + (" (default)" if each.name == default_model else ""),
@@ -99,8 +99,6 @@ def models_report(models: Sequence[ModelInfo], default_model: str, *, all_known:
     ]
     columns = ("model", "state", "size", "context", "chat", "source")
     line = "any Hugging Face causal language model works too, by its id or the path of its directory"
-    if not all_known:
-        line += "; those in the hub's cache are listed while a model kernel runs"
     return Report((Table(columns, rows, numeric=frozenset({2, 3})),), line)
 
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 
-from gpt_notebook.display.visible_text import visible
+from gpt_notebook.visible_text import visible
 
 _FENCE = re.compile(
     r"^ {0,3}(?P<fence>```+|~~~+)[^\n]*\n(?P<body>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
@@ -41,6 +41,7 @@ def _markdown_renderer() -> Callable[[str], str]:
             tags=_TAGS,
             attributes={"a": {"href", "title"}, "ol": {"start"}},
             url_schemes={"http", "https"},
+            url_relative="deny",
             link_rel="noopener noreferrer nofollow",
         )
 

@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from gpt_notebook.display.visible_text import visible
+from gpt_notebook.display import completion_html
 from gpt_notebook.protocol import Token
+from gpt_notebook.visible_text import visible
 
 _DARKEST = 0.001
 """The probability at which the scale ends, which is logarithmic."""
@@ -25,10 +26,7 @@ _ACCENT = "var(--jp-brand-color1, #1976d2)"
 
 _FAINT = {" ": '<i class="space"> </i>', "\n": '<i class="line">\n</i>', "\t": '<i class="tab">\t</i>'}
 
-# Two classes, because JupyterLab's own rule for text in outputs breaks words anywhere.
 STYLE = """<style>
-.gpt-notebook .gpt-notebook-tokens{margin:0;padding:0;border:0;background:none;white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;max-width:88ch;
- font:13px/2 var(--jp-code-font-family,ui-monospace,monospace);color:var(--jp-content-font-color1,inherit)}
 .gpt-notebook-tokens span{padding:2px 0;border-radius:2px;box-decoration-break:clone;-webkit-box-decoration-break:clone;
  box-shadow:1px 0 0 var(--jp-layout-color0,#fff)}
 .gpt-notebook-tokens i{font-style:normal}
@@ -37,7 +35,7 @@ STYLE = """<style>
 .gpt-notebook-tokens i.tab::before{content:"⇥";color:var(--jp-content-font-color3,#9e9e9e)}
 .gpt-notebook-tokens b{font-weight:normal;font-size:10px;padding:1px 4px;margin:0 1px;border-radius:3px;
  border:1px solid var(--jp-border-color1,#bdbdbd);color:var(--jp-content-font-color2,#757575)}
-.gpt-notebook-legend{font:11px/16px var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums;
+.gpt-notebook-legend[hidden]{display:block;font:11px/16px var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums;
  color:var(--jp-content-font-color2,#757575);margin-top:8px}
 .gpt-notebook-legend span{padding:2px 8px;border-radius:2px;color:var(--jp-content-font-color1,inherit)}
 </style>"""
@@ -45,13 +43,13 @@ STYLE = """<style>
 
 def tokens(items: Sequence[Token]) -> str:
     """Return the tokens, shaded."""
-    return f'<pre class="gpt-notebook-tokens">{"".join(map(_span, items))}</pre>'
+    return completion_html.tokens("".join(map(_span, items)))
 
 
 def legend() -> str:
-    """Return the scale, with numbers."""
+    """Return the scale, with numbers; it stays hidden where a page strips styles, for then there are no shades."""
     steps = " ".join(f'<span style="{_shade(math.log(p))}">{_percent(p)}</span>' for p in _LEGEND)
-    return f'<div class="gpt-notebook-legend">probability {steps}</div>'
+    return f'<div class="gpt-notebook-legend" hidden="hidden">probability {steps}</div>'
 
 
 def _span(token: Token) -> str:

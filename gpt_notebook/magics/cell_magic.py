@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import api
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.display.bundle import Samples, View
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
 from gpt_notebook.magics.cell_output import CellOutput, cell_output
-from gpt_notebook.magics.conversation import Conversation, Conversations
+from gpt_notebook.magics.conversation import Conversation
 from gpt_notebook.magics.interpolation import interpolate
 from gpt_notebook.magics.options import EXAMPLE, CellOptions, parse
 from gpt_notebook.magics.running_cell import cell_identity
-from gpt_notebook.protocol import Event, Progress
+from gpt_notebook.protocol import Event, Progress, SamplingOptions
 from gpt_notebook.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from gpt_notebook.magics.magics import GPTMagics
 
 
 @dataclass(frozen=True)
@@ -29,33 +33,36 @@ class Prompt:
     notices: tuple[str, ...] = ()
 
 
-def run(shell: Any, conversations: Conversations, line: str, cell: str) -> Completion | Samples:
-    """Run a `%%gpt` cell.
+def run(magics: GPTMagics, line: str, cell: str) -> object:
+    """Run a `%%gpt` cell, and return what its magic returns.
 
     Raises:
         InvalidRequest: the cell makes no sense; nothing was started.
-        GptNotebookError: what the model kernel has to say; the text as far as it had come stays in the output.
+        GptNotebookError: what the model kernel has to say; the completion as far as it had come is in the output, in `_`
+            and in the variable of --into.
         GenerationInterrupted: the user interrupted it; likewise.
     """
+    shell = magics.shell
     options = parse(line)
     prompt = prepare(cell, options, shell)
-    view = View(format=options.format, tokens=options.tokens, notices=prompt.notices)
-    output = cell_output(shell, view)
-    if options.chat is None:
-        chat = False if options.complete else None
-        events = api.events(prompt.text, model=options.model, chat=chat, system=prompt.system, **options.sampling)
-        completions = show(events, output)
-    else:
-        identity = cell_identity(shell, f"{line}\n{cell}")
-        completions = _converse(conversations.get(options.chat), identity, prompt, options, output)
-    value = completions[0] if len(completions) == 1 else Samples(completions)
     if options.into is not None:
-        shell.push({options.into: value}, interactive=True)
+        # An older value must not pass for this cell's, whatever happens now.
+        shell.user_ns.pop(options.into, None)
+    try:
+        if options.chat is None:
+            completions = _go_on(shell, prompt, options)
+        else:
+            identity = cell_identity(shell, f"{line}\n{cell}")
+            completions = _converse(shell, magics.conversations.get(options.chat), identity, prompt, options)
+    except (GptNotebookError, GenerationInterrupted) as error:
+        if error.partial:
+            magics.value.remember(_keep(shell, options, error.partial))
+        raise
     if options.format == "code":
         from gpt_notebook.display.text_formats import unfenced
 
         shell.set_next_input(unfenced(completions[0].text), replace=False)
-    return value
+    return magics.value.hand_over(_keep(shell, options, completions))
 
 
 def prepare(cell: str, options: CellOptions, shell: Any) -> Prompt:
@@ -119,18 +126,43 @@ def show(events: Generator[Event, None, None], output: CellOutput) -> tuple[Comp
     return completions
 
 
+def _keep(shell: Any, options: CellOptions, completions: tuple[Completion, ...]) -> Completion | Samples:
+    """Return completions as the value of their cell, and put it where --into says."""
+    value = completions[0] if len(completions) == 1 else Samples(completions)
+    if options.into is not None:
+        shell.push({options.into: value}, interactive=True)
+    return value
+
+
+def _go_on(shell: Any, prompt: Prompt, options: CellOptions) -> tuple[Completion, ...]:
+    """Let the model go on from the prompt alone."""
+    chat = False if options.complete else None
+    events = api.events(prompt.text, model=options.model, chat=chat, system=prompt.system, **options.sampling)
+    return show(events, _output(shell, options, prompt.notices))
+
+
 def _converse(
-    conversation: Conversation, identity: str | None, prompt: Prompt, options: CellOptions, output: CellOutput
+    shell: Any, conversation: Conversation, identity: str | None, prompt: Prompt, options: CellOptions
 ) -> tuple[Completion, ...]:
     """Say the prompt in a conversation, and keep the turn when the answer is complete."""
-    conversation.rewind(identity)
+    dropped, notices = conversation.rewind(identity), prompt.notices
+    if dropped:
+        them = "its cell" if dropped == 1 else "their cells"
+        notices += (f"{counted(dropped, 'later turn')} dropped: run {them} again",)
     if prompt.system is not None:
         conversation.system = prompt.system
     messages = conversation.messages(prompt.text)
-    completions = show(api.events(messages=messages, model=options.model, **options.sampling), output)
+    events = api.events(messages=messages, model=options.model, **options.sampling)
+    completions = show(events, _output(shell, options, notices))
     if completions[0].complete:
         conversation.keep(identity, prompt.text, completions[0].text)
     return completions
+
+
+def _output(shell: Any, options: CellOptions, notices: tuple[str, ...]) -> CellOutput:
+    asked = SamplingOptions(**options.sampling).max_new_tokens
+    view = View(format=options.format, tokens=options.tokens, notices=notices, max_new_tokens=asked)
+    return cell_output(shell, view)
 
 
 def _notices(text: str, undefined: dict[str, None], variables: dict[str, Any]) -> Iterator[str]:
@@ -138,4 +170,4 @@ def _notices(text: str, undefined: dict[str, None], variables: dict[str, Any]) -
         hint = did_you_mean(name, (each for each in variables if not each.startswith("_")))
         yield f"{{{name}}} is no variable of this notebook and stays as typed{hint}"
     if text != text.rstrip(" \t"):
-        yield "the prompt ends with a space, which changes what the model says next"
+        yield "the prompt ends with a space, which changes what the model says next: delete it if it is not meant"

@@ -16,8 +16,8 @@ from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.bundle import Bundle, View, bundle, live_bundle, mark
 from gpt_notebook.display.reports import progress_report
-from gpt_notebook.display.visible_text import visible
 from gpt_notebook.protocol import Progress
+from gpt_notebook.visible_text import visible
 
 INTERVAL = 0.1
 """Seconds between two updates; front ends that get more fall behind."""

@@ -40,6 +40,11 @@ class CellValue:
         hook.fill_exec_result(value)
         return None
 
+    def remember(self, value: object) -> None:
+        """Put what came of a `%%gpt` cell that fails into `_` and `Out`: IPython keeps the values of others only."""
+        if is_magic_cell(self._shell):
+            self._shell.displayhook.update_user_ns(value)
+
     @property
     def _formatter(self) -> Any:
         return self._shell.display_formatter.ipython_display_formatter

@@ -20,6 +20,9 @@ OURS = "_gpt_notebook"
 
 _LINE = re.compile(r"\s*(?P<magic>%%?gpt)\s(?P<before>(?:.*\s)?)(?P<fragment>\S*)$")
 
+_BEFORE_A_CONVERSATION = (["--chat"], ["reset"])
+"""Nothing that Python knows can stand after these."""
+
 Matcher = Callable[[CompletionContext], dict[str, Any]]
 
 
@@ -40,6 +43,9 @@ def matcher(conversations: Conversations) -> Matcher:
         )
         fragment = line["fragment"]
         found = [SimpleCompletion(text=each, type="magic") for each in candidates if each.startswith(fragment)]
+        if not found and words[-1:] in _BEFORE_A_CONVERSATION:
+            # What is typed, unchanged: IPython's own guesses are suppressed only beside something.
+            found = [SimpleCompletion(text=fragment, type="magic")]
         return {"completions": found, "suppress": bool(found), "matched_fragment": fragment}
 
     setattr(gpt_matcher, OURS, True)

@@ -34,12 +34,14 @@ class Conversation:
     system: str = ""
     turns: list[Turn] = field(default_factory=list)
 
-    def rewind(self, cell: str | None) -> None:
-        """Go back to just before the turn of this cell, if it has one."""
+    def rewind(self, cell: str | None) -> int:
+        """Go back to just before the turn of this cell, if it has one; return how many later turns are lost."""
         for index, turn in enumerate(self.turns):
             if cell is not None and turn.cell == cell:
+                later = len(self.turns) - index - 1
                 del self.turns[index:]
-                return
+                return later
+        return 0
 
     def messages(self, prompt: str) -> tuple[ChatMessage, ...]:
         """Return all that was said, and `prompt` as the user's next words."""

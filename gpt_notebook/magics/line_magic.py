@@ -3,77 +3,27 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import api
+from gpt_notebook.display import completion_html
 from gpt_notebook.display.bundle import View
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.display.reports import Report, loaded_line, models_report, status_report
-from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.magics import model_names
+from gpt_notebook.errors import AuthenticationFailed, InvalidRequest
 from gpt_notebook.magics.cell_output import cell_output
-from gpt_notebook.magics.help_text import COMMANDS, DTYPES, HELP
-from gpt_notebook.magics.options import split
-from gpt_notebook.suggestions import did_you_mean
+from gpt_notebook.magics.help_text import DTYPES, HELP
+from gpt_notebook.magics.options import HELP_FLAGS, split
+from gpt_notebook.magics.words import Words
+from gpt_notebook.suggestions import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from gpt_notebook.magics.magics import GPTMagics
 
-Command = Callable[["GPTMagics", "Words"], None]
-
-
-class Words:
-    """The words after a command, taken one by one."""
-
-    def __init__(self, command: str, words: list[str]) -> None:
-        """Begin before the first."""
-        self._command = command
-        self._words = words
-
-    def option(self, flag: str) -> str | None:
-        """Take `flag VALUE` or `flag=VALUE` out of the words, and return the value."""
-        for index, word in enumerate(self._words):
-            if word.startswith(f"{flag}="):
-                return self._words.pop(index).removeprefix(f"{flag}=")
-            if word == flag:
-                if index + 1 == len(self._words):
-                    message = f"%gpt {self._command}: {flag} needs a value after it"
-                    raise InvalidRequest(message)
-                del self._words[index]
-                return self._words.pop(index)
-        return None
-
-    def switch(self, flag: str) -> bool:
-        """Take `flag` out of the words, and tell whether it was there."""
-        if flag not in self._words:
-            return False
-        self._words.remove(flag)
-        return True
-
-    def optional(self) -> str | None:
-        """Return the only word, or None where there is none."""
-        if len(self._words) > 1 or (self._words and self._words[0].startswith("--")):
-            self._refuse(self._words[0] if self._words[0].startswith("--") else self._words[1])
-        return self._words[0] if self._words else None
-
-    def required(self) -> str:
-        """Return the only word."""
-        word = self.optional()
-        if not word:
-            message = f"%gpt {self._command} needs a word after it: %gpt {COMMANDS[self._command][0]}"
-            raise InvalidRequest(message)
-        return word
-
-    def end(self) -> None:
-        """Expect no word."""
-        if self._words:
-            self._refuse(self._words[0])
-
-    def _refuse(self, word: str) -> None:
-        message = f"%gpt {self._command}: unexpected {word!r}; it is written %gpt {COMMANDS[self._command][0]}"
-        raise InvalidRequest(message)
+Command = Callable[["GPTMagics", Words], None]
 
 
 def run(magics: GPTMagics, line: str) -> None:
@@ -84,7 +34,7 @@ def run(magics: GPTMagics, line: str) -> None:
         GptNotebookError: what the model kernel has to say.
     """
     words = split(line)
-    name = words[0] if words else "help"
+    name = words[0] if words and words[0] not in HELP_FLAGS else "help"
     command = _COMMANDS.get(name)
     if command is None:
         hint = did_you_mean(name, _COMMANDS) or "; %gpt help lists them; to generate text, put it below a line %%gpt"
@@ -103,13 +53,19 @@ def _use(magics: GPTMagics, words: Words) -> None:
 
 
 def _hint_at_unknown(model: str) -> str:
-    """Say so where a model is not on this machine; it may well be on the hub."""
-    known, all_known = model_names.models()
-    names = [each.name for each in known]
+    """Say so where a model is not on this machine; it may well be on the hub.
+
+    Raises:
+        InvalidRequest: it is most likely a slip of the pen; the hub's ids with an owner are left to the hub.
+    """
+    names = [each.name for each in api.models()]
     if model in names or Path(model).expanduser().exists():
         return ""
-    when = "it is not here yet:" if all_known else "if it is not here yet,"
-    return f"; {when} the next cell asks the hub for it{did_you_mean(model, names)}"
+    near = nearest(model, names)
+    if near is not None and "/" not in model and not near.startswith(model):
+        message = f"there is no model {model} here; did you mean {near}? Cells go on using {api.session.model}"
+        raise InvalidRequest(message, param="model")
+    return "; it is not here yet: the next cell asks the hub for it"
 
 
 def _status(magics: GPTMagics, words: Words) -> None:
@@ -119,8 +75,7 @@ def _status(magics: GPTMagics, words: Words) -> None:
 
 def _models(magics: GPTMagics, words: Words) -> None:
     words.end()
-    known, all_known = model_names.models()
-    _report(magics, models_report(known, api.session.model, all_known=all_known))
+    _report(magics, models_report(api.models(), api.session.model))
 
 
 def _load(magics: GPTMagics, words: Words) -> None:
@@ -172,22 +127,36 @@ def _connect(magics: GPTMagics, words: Words) -> None:
     address = words.required()
     if address == "local":
         api.connect(None)
-        _say(magics, "connected to the model kernel of this machine")
+    else:
+        _connect_to(address)
+    _say(magics, f"connected to {api.session.place}")
+
+
+def _connect_to(address: str) -> None:
+    """Connect with the environment's token, or without one to see who is there; ask for it if it is wanted."""
+    try:
+        api.connect(address)
+    except AuthenticationFailed as error:
+        token = _asked_for_token(address, error)
+    else:
         return
-    # The environment's token is taken only where it belongs: it must not go to another host.
-    api.connect(address, token=api.session.token_for(address) or _ask_for_token(address))
-    _say(magics, f"connected to {address}")
+    api.connect(address, token=token)
 
 
-def _ask_for_token(address: str) -> str:
-    """Ask for a secret where it is not seen: on the line it would end up in the history and in the saved notebook."""
-    from getpass import getpass
+def _asked_for_token(address: str, refusal: AuthenticationFailed) -> str:
+    """Ask for a secret where it is not seen: on the line it would end up in the history and in the saved notebook.
+
+    Raises:
+        AuthenticationFailed: nobody can be asked, as in a notebook that runs by itself; the refusal says what to set.
+    """
+    from getpass import GetPassWarning, getpass
 
     try:
-        return getpass(f"token of the model kernel at {address}: ")
-    except (EOFError, NotImplementedError) as error:
-        message = f"the model kernel at {address} needs its token: set GPT_NOTEBOOK_TOKEN"
-        raise InvalidRequest(message) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # it would be seen
+            return getpass(f"token of the model kernel at {address}: ")
+    except (EOFError, NotImplementedError, GetPassWarning):
+        raise refusal from None
 
 
 def _cancel(magics: GPTMagics, words: Words) -> None:
@@ -200,7 +169,7 @@ def _shutdown(magics: GPTMagics, words: Words) -> None:
     force = words.switch("--force")
     words.end()
     stopped = api.shutdown(force=force)
-    _say(magics, "the model kernel has ended" if stopped else "no model kernel was running")
+    _say(magics, f"{api.session.place} has ended" if stopped else "no model kernel was running")
 
 
 def _reset(magics: GPTMagics, words: Words) -> None:
@@ -211,8 +180,8 @@ def _reset(magics: GPTMagics, words: Words) -> None:
         return
     if not magics.conversations.forget(name):
         known = magics.conversations.names()
-        there = did_you_mean(name, known) or f"; there is {', '.join(known) or 'none'}"
-        message = f"there is no conversation {name!r}{there}"
+        there = f"you have {', '.join(known)}" if known else "none has begun yet"
+        message = f"there is no conversation {name!r}{did_you_mean(name, known) or f': {there}'}"
         raise InvalidRequest(message)
     _say(magics, f"forgot the conversation {name}")
 
@@ -223,9 +192,10 @@ def _error(magics: GPTMagics, words: Words) -> None:
 
 
 def _help(magics: GPTMagics, words: Words) -> None:
-    del magics
     words.end()
-    sys.stdout.write(HELP)
+    # As an output of its own: JupyterLab breaks the lines of printed text inside words.
+    data = {"text/plain": HELP, "text/html": completion_html.page(completion_html.code(HELP))}
+    magics.shell.display_pub.publish(data=data, metadata={})
 
 
 _COMMANDS: dict[str, Command] = {

@@ -16,6 +16,7 @@ from gpt_notebook.errors import GenerationInterrupted, GptNotebookError
 from gpt_notebook.magics import completer, help_text
 from gpt_notebook.magics.cell_value import CellValue
 from gpt_notebook.magics.conversation import Conversations
+from gpt_notebook.magics.options import asks_for_help
 
 _MAGIC = "gpt"
 
@@ -36,13 +37,13 @@ class GPTMagics(Magics):  # type: ignore[misc]
     def gpt(self, line: str, cell: str | None = None) -> object:
         """See `help_text`; IPython shows this for `%%gpt?`."""
         try:
-            if cell is not None:
+            if cell is not None and not asks_for_help(line):
                 from gpt_notebook.magics import cell_magic
 
-                return self.value.hand_over(cell_magic.run(self.shell, self.conversations, line, cell))
+                return cell_magic.run(self, line, cell)
             from gpt_notebook.magics import line_magic
 
-            line_magic.run(self, line)
+            line_magic.run(self, line if cell is None else "help")
         except (GptNotebookError, GenerationInterrupted) as error:
             self._last_error = error
             raise

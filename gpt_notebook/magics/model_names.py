@@ -1,26 +1,11 @@
-"""Which models there are, for those who only look: `%gpt models`, `%gpt use` and Tab start no model kernel to find out."""
+"""The names of the models there are, in time for a Tab."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from gpt_notebook.protocol import ModelInfo
 
 PATIENCE = 0.15
 """Seconds that a Tab may wait for the names."""
-
-
-def models() -> tuple[list[ModelInfo], bool]:
-    """Return the models there are, and whether that is all: only a model kernel knows what the hub's cache has."""
-    from gpt_notebook import api, saved_models
-    from gpt_notebook.protocol import DEFAULT_MODEL, ModelInfo
-
-    if api.status().state != "stopped":
-        return api.models(), True
-    bundled = ModelInfo(name=DEFAULT_MODEL, source="comes with gpt_notebook", loaded=False)
-    return [bundled, *saved_models.listing(api.session.settings)], False
 
 
 class ModelNames:
@@ -43,9 +28,10 @@ class ModelNames:
         return self._names
 
     def _ask(self) -> None:
+        from gpt_notebook import api
         from gpt_notebook.errors import GptNotebookError
 
         try:
-            self._names = tuple(each.name for each in models()[0])
+            self._names = tuple(each.name for each in api.models())
         except (GptNotebookError, OSError):
             return

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from gpt_notebook.complaints import in_our_words, option_and_reason
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.suggestions import did_you_mean
+from gpt_notebook.suggestions import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from gpt_notebook.display.bundle import Format
@@ -74,6 +74,8 @@ OPTIONS = (
     Option(("--no-vars", "--raw"), "no_vars", "leave {name} as typed"),
 )
 
+HELP_FLAGS = ("-h", "--help")
+
 _SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "stop", "seed", "n")
 """The fields that go to `SamplingOptions` as they are."""
 
@@ -113,6 +115,15 @@ def parse(line: str) -> CellOptions:
     options = CellOptions(sampling=sampling, **given)
     _check(options)
     return options
+
+
+def asks_for_help(line: str) -> bool:
+    """Tell whether the line asks for the help, whatever else is on it.
+
+    Raises:
+        InvalidRequest: a quote is not closed.
+    """
+    return any(word in HELP_FLAGS for word in split(line))
 
 
 def split(line: str) -> list[str]:
@@ -166,8 +177,15 @@ def _no_such_choice(flag: str, value: str) -> str:
 def _left_over(word: str) -> str:
     if word.startswith("-"):
         flag = word.partition("=")[0]
-        return f"%%gpt has no option {flag}{did_you_mean(flag, flags()) or '; %%gpt? lists them'}"
+        return f"%%gpt has no option {flag}{_meant(flag)}"
     return f"unexpected {word!r} on the %%gpt line: the prompt goes below it, and a value with spaces in quotes"
+
+
+def _meant(flag: str) -> str:
+    """Return the end of a line that asks back: --n is -n, --maxtokens is --max, and of the rest the nearest."""
+    likely = [flag.removeprefix("-"), *(flag[:end] for end in range(len(flag), len("--"), -1))]
+    near = next((each for each in likely if each in flags()), None) or nearest(flag, flags())
+    return f"; did you mean {near}?" if near else "; %%gpt? lists them"
 
 
 @functools.cache

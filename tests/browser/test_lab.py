@@ -10,6 +10,10 @@ expect.set_options(timeout=60_000)
 
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 
+HOW_TEXT_FLOWS = """() => [...new Set([...document.querySelectorAll('.gpt-notebook pre')].map(each => getComputedStyle(each)).map(
+    style => `${style.overflow} ${style.whiteSpace} ${style.wordBreak}`))]"""
+"""JupyterLab's own rules would scroll each text and break its words."""
+
 TOUR = [
     "%load_ext gpt_notebook",
     "%%gpt --seed 7 --max 90\nOnce upon a time",
@@ -32,6 +36,7 @@ def test_a_notebook_shows_stories_tokens_and_one_line_errors(lab, page, theme):
     expect(outputs(page).nth(2)).to_contain_text("seed 5")
     expect(outputs(page).nth(5)).to_contain_text("did you mean --temperature?")
     expect(outputs(page).nth(4)).to_contain_text("storyteller")
+    assert page.evaluate(HOW_TEXT_FLOWS) == ["visible pre-wrap normal"]
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"tour-{theme.lower()}.png")
     assert page.console_errors == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -11,7 +12,7 @@ from notebook_shell import completion, completions
 
 from gpt_notebook.display import token_html
 from gpt_notebook.display.bundle import COMPLETION_MIME, Samples, View, bundle, completion_bundle, live_bundle
-from gpt_notebook.protocol import SamplingOptions, Token, TopLogprob
+from gpt_notebook.protocol import SamplingOptions, Timing, Token, TopLogprob
 
 HOSTILE = '<script>alert(1)</script><img src="http://evil/x" onerror=alert(1)>&amp;'
 
@@ -38,13 +39,31 @@ def test_the_metadata_says_how_the_text_came_to_be():
     assert about["prompt"] == "Once upon"
     assert about["usage"] == {"prompt_tokens": 1, "completion_tokens": 4}
     assert about["finish_reason"] == "stop"
-    assert about["timing"]["total"] == 0.02
 
 
-def test_what_varies_from_run_to_run_is_in_the_metadata_only():
-    data, _ = completion_bundle(completion())
-    assert "timing" not in json.dumps(data)
-    assert "tok/s" not in json.dumps(data)
+def test_a_quicker_run_is_saved_as_the_same_notebook():
+    slow = completion()
+    quick = dataclasses.replace(slow, timing=Timing(queued=0.0, first_token=0.001, total=0.002))
+    assert completion_bundle(slow) == completion_bundle(quick)
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_tokens_are_saved_only_where_they_are_shown(tokens):
+    data = bundle([completion(prompt="Once")], View(tokens=tokens))[0][COMPLETION_MIME]
+    assert ("prompt_token_ids" in data) is tokens
+    assert ("tokens" in data["completions"][0]) is tokens
+    assert data["prompt"] == "Once"
+
+
+def test_saved_tokens_are_brief():
+    token = Token(id=3, text=" fox", logprob=-0.123456, top_logprobs=(TopLogprob(id=4, text=" a", logprob=-2.00004),))
+    certain = Token(id=5, text=" ran", logprob=0.0)
+    shown = dataclasses.replace(completion(), tokens=(token, certain))
+    (saved,) = bundle([shown], View(tokens=True))[0][COMPLETION_MIME]["completions"]
+    assert saved["tokens"] == [
+        {"id": 3, "text": " fox", "logprob": -0.1235, "top_logprobs": [{"id": 4, "text": " a", "logprob": -2.0}]},
+        {"id": 5, "text": " ran", "logprob": 0.0},
+    ]
 
 
 @pytest.mark.parametrize("view", [{}, {"tokens": True}, {"format": "markdown"}, {"format": "code"}, {"format": "json"}])
@@ -67,7 +86,8 @@ def test_notices_are_escaped():
 
 def test_markdown_keeps_links_to_the_web_only():
     html = html_of(
-        "[good](https://example.org) [bad](javascript:alert(1)) [file](file:///etc/passwd) **bold**", format="markdown"
+        "[good](https://example.org) [bad](javascript:alert(1)) [file](file:///etc/passwd) [here](/api/kernels?x) [there](//other.example) **bold**",
+        format="markdown",
     )
     assert re.findall(r'href="([^"]*)"', html) == ["https://example.org"]
     assert "<strong>bold</strong>" in html
@@ -107,10 +127,49 @@ def test_samples_stand_in_one_output():
     assert metadata["gpt_notebook"]["finish_reason"] == ["stop", "stop"]
 
 
-def test_growing_text_tells_the_speed():
+def test_growing_text_tells_the_speed_and_that_it_grows():
     data, _ = live_bundle([completion("a fox", finish_reason=None)], View(), tokens_per_second=212.3)
-    assert "212 tok/s" in data["text/html"]
+    assert "storyteller · 2 tokens · 212 tok/s · generating…" in data["text/html"]
     assert data["text/plain"] == "a fox"
+
+
+@pytest.mark.parametrize(
+    ("options", "fingerprint", "footer"),
+    [
+        (SamplingOptions(seed=11), "abc-float32", "storyteller · 2 tokens · seed 11 · ended"),
+        (SamplingOptions(seed=11), "abc-bfloat16", "storyteller · bfloat16 · 2 tokens · seed 11 · ended"),
+        (SamplingOptions(seed=11, temperature=0), "abc", "storyteller · 2 tokens · ended"),
+        (SamplingOptions(seed=11, n=3), "abc", "storyteller · 6 tokens · seeds 11–13 · ended"),  # noqa: RUF001 - a range
+    ],
+)
+def test_the_footer_says_what_made_a_difference(options, fingerprint, footer):
+    samples = [dataclasses.replace(each, fingerprint=fingerprint) for each in completions("a fox", options=options)]
+    assert f">{footer}<" in bundle(samples)[0]["text/html"]
+
+
+def test_the_seed_of_one_of_several_samples_is_its_own():
+    second = completions("a fox", options=SamplingOptions(seed=11, n=3))[1]
+    assert "seed 12 " in completion_bundle(second)[0]["text/html"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "ending"), [(None, "at length"), (60, "at length"), (61, "at the context&#x27;s end")]
+)
+def test_the_footer_says_where_the_context_ended(asked, ending):
+    cut = completion("a fox", options=SamplingOptions(seed=1, max_new_tokens=60), finish_reason="length")
+    assert f"stopped {ending}<" in bundle([cut], View(max_new_tokens=asked))[0]["text/html"]
+
+
+@pytest.mark.parametrize("view", [{}, {"tokens": True}, {"format": "code"}])
+def test_text_breaks_at_spaces_and_has_no_scrollbar_whatever_the_page_says_of_a_pre(view):
+    style = re.search(r'<pre[^>]* style="([^"]*)"', html_of("a fox", **view))[1].split(";")
+    assert {"overflow:visible", "white-space:pre-wrap", "word-break:normal"} <= set(style)
+
+
+def test_markdown_is_set_as_running_text_is():
+    prose, markdown = html_of("a fox"), html_of("a fox", format="markdown")
+    font = re.search(r"font:13px/1.6 [^;]*;max-width:88ch", prose)[0]
+    assert f'<div style="{font}"><p>a fox</p>' in markdown
 
 
 def test_json_is_laid_out_where_it_can_be_read():
@@ -152,6 +211,12 @@ def test_a_token_tells_its_probability_and_the_alternatives():
 def test_the_scale_of_the_tokens_has_numbers():
     assert "100 %" in token_html.legend()
     assert "0.1 %" in token_html.legend()
+
+
+def test_without_styles_there_is_no_scale_of_shades_that_are_not_there():
+    # With a value: JupyterLab takes empty attributes away.
+    assert 'hidden="hidden">probability' in token_html.legend()
+    assert ".gpt-notebook-legend[hidden]{display:block" in token_html.STYLE
 
 
 def test_pieces_of_characters_and_special_tokens_are_chips():

@@ -58,6 +58,11 @@ def test_chat_offers_the_conversations_there_are(shell, model):
     assert completed(shell, "%gpt reset t") == {"%gpt reset talk"}
 
 
+@pytest.mark.parametrize("text", ["%%gpt --chat ", "%%gpt --chat i", "%gpt reset ", "%gpt reset i"])
+def test_nothing_of_python_is_offered_for_a_conversation(shell, text):
+    assert completed(shell, text) <= {text}
+
+
 def test_the_text_of_a_cell_is_left_alone(shell):
     assert not any("--temperature" in each for each in completed(shell, "%%gpt\n%%gpt --te"))
 

@@ -29,13 +29,13 @@ def test_a_conversation_remembers_what_was_said():
 
 def test_a_cell_that_runs_again_drops_its_turn_and_the_later_ones():
     conversation = three_turns()
-    conversation.rewind("b")
+    assert conversation.rewind("b") == 1
     assert [turn.cell for turn in conversation.turns] == ["a"]
 
 
 def test_a_new_cell_drops_nothing():
     conversation = three_turns()
-    conversation.rewind("d")
+    assert conversation.rewind("d") == 0
     assert len(conversation.turns) == 3
 
 

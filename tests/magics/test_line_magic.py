@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import get_args
 
 import pytest
+from fake_model_kernel import TOKEN
 
 from gpt_notebook import api
-from gpt_notebook.errors import ConnectionLost, InvalidRequest
+from gpt_notebook.errors import AuthenticationFailed, ConnectionLost, GptNotebookError, InvalidRequest
 from gpt_notebook.magics import line_magic
 from gpt_notebook.magics.help_text import COMMANDS, DTYPES
 from gpt_notebook.protocol import Dtype, Memory, ModelInfo, Progress, RequestInfo, Status
@@ -69,11 +71,11 @@ def test_the_dtypes_of_the_help_are_those_of_the_protocol():
 
 
 @pytest.mark.parametrize("line", ["%gpt", "%gpt help"])
-def test_alone_it_helps(shell, capsys, line):
+def test_alone_it_helps(shell, line):
     shell.run(line)
-    out = capsys.readouterr().out
+    text = line_of(shell)
     for usage, _ in COMMANDS.values():
-        assert f"%gpt {usage}" in out
+        assert f"%gpt {usage}" in text
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_alone_it_helps(shell, capsys, line):
             "%gpt load: unexpected '--fast'; it is written %gpt load MODEL [--dtype float32|bfloat16|float16]",
         ),
         ("status now", "%gpt status: unexpected 'now'; it is written %gpt status"),
-        ("reset nothing", "there is no conversation 'nothing'; there is none"),
+        ("reset nothing", "there is no conversation 'nothing': none has begun yet"),
         ("use 'a", "a quote is not closed in: use 'a"),
     ],
 )
@@ -127,13 +129,10 @@ def test_models_lists_what_there_is(shell, calls):
     assert "storyteller (default)  loaded  14.2 MB" in line_of(shell)
 
 
-def test_models_starts_no_model_kernel(shell, calls, monkeypatch):
-    monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
+def test_models_starts_no_model_kernel(shell):
     shell.run("%gpt models")
-    text = line_of(shell)
-    assert "storyteller (default)" in text
-    assert text.endswith("those in the hub's cache are listed while a model kernel runs")
-    assert calls == []
+    assert "storyteller (default)" in line_of(shell)
+    assert api.status().state == "stopped"
 
 
 def test_use_makes_a_model_the_default(shell, calls):
@@ -142,15 +141,20 @@ def test_use_makes_a_model_the_default(shell, calls):
     assert line_of(shell) == "the model of cells that name none is storyteller"
 
 
-def test_use_of_a_model_that_is_not_here_says_so(shell, calls):
-    shell.run("%gpt use storteller")
-    assert line_of(shell).endswith("it is not here yet: the next cell asks the hub for it; did you mean storyteller?")
+@pytest.mark.parametrize("model", ["gpt2", "org/storyteller", "story"])
+def test_use_of_a_model_that_may_be_on_the_hub_says_so(shell, calls, model):
+    shell.run(f"%gpt use {model}")
+    assert ("use", (model,), {}) in calls
+    assert line_of(shell).endswith("; it is not here yet: the next cell asks the hub for it")
 
 
-def test_without_a_model_kernel_nobody_knows_what_the_hubs_cache_has(shell, calls, monkeypatch):
-    monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
-    shell.run("%gpt use gpt2")
-    assert line_of(shell).endswith("; if it is not here yet, the next cell asks the hub for it")
+def test_use_of_a_misspelt_model_changes_nothing(shell, calls):
+    with pytest.raises(InvalidRequest) as refusal:
+        shell.run("%gpt use storteller")
+    assert refusal.value.message == (
+        "there is no model storteller here; did you mean storyteller? Cells go on using storyteller"
+    )
+    assert "use" not in [name for name, _, _ in calls]
 
 
 def test_load_shows_bytes_and_then_what_was_loaded(shell, monkeypatch):
@@ -186,21 +190,57 @@ def test_load_of_a_model_object_names_a_tokenizer_that_is_not_there(shell, calls
         shell.run("%gpt load mine --tokenizer tokenzer")
 
 
-def test_the_token_of_another_machine_is_asked_for_where_nobody_sees_it(shell, calls, monkeypatch):
-    monkeypatch.delenv("GPT_NOTEBOOK_TOKEN", raising=False)
-    monkeypatch.setattr("getpass.getpass", lambda prompt: "secret")
-    shell.run("%gpt connect http://gpu:8642")
-    assert calls == [("connect", ("http://gpu:8642",), {"token": "secret"})]
-    assert line_of(shell) == "connected to http://gpu:8642"
+@pytest.fixture
+def asked(monkeypatch):
+    """The prompts at which somebody typed the right token."""
+    prompts = []
+
+    def getpass(prompt):
+        prompts.append(prompt)
+        return TOKEN
+
+    monkeypatch.setattr("getpass.getpass", getpass)
+    return prompts
 
 
-def test_the_token_of_the_environment_is_taken_where_it_belongs(shell, calls, monkeypatch):
-    monkeypatch.setenv("GPT_NOTEBOOK_URL", "http://gpu:8642")
-    monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", "from-environment")
-    monkeypatch.setattr("getpass.getpass", lambda prompt: "typed")
-    shell.run("%gpt connect http://gpu:8642")
-    shell.run("%gpt connect http://other:8642")
-    assert [options["token"] for _, _, options in calls] == ["from-environment", "typed"]
+def test_the_token_of_another_machine_is_asked_for_where_nobody_sees_it(shell, remote, asked):
+    shell.run(f"%gpt connect {remote.address}")
+    assert asked == [f"token of the model kernel at {remote.address}: "]
+    assert line_of(shell) == f"connected to the model kernel at {remote.address}"
+    assert api.status().pid == remote.pid
+
+
+def test_the_token_of_the_environment_is_taken_where_it_belongs(shell, remote, asked, monkeypatch):
+    monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", TOKEN)
+    shell.run(f"%gpt connect {remote.address}")
+    assert asked == []
+    monkeypatch.setenv("GPT_NOTEBOOK_URL", "http://gpu-machine:8642")
+    shell.run(f"%gpt connect {remote.address}")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("address", ["gpu:8642", "http://127.0.0.1:9"])
+def test_no_token_is_asked_for_where_nothing_answers(shell, asked, address):
+    with pytest.raises(GptNotebookError):
+        shell.run(f"%gpt connect {address}")
+    assert asked == []
+
+
+def test_a_wrong_token_is_found_out_at_once(shell, remote, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "wrong")
+    with pytest.raises(AuthenticationFailed, match=r"that token is wrong.*calls still go to the model kernel of this"):
+        shell.run(f"%gpt connect {remote.address}")
+    assert api.status().state == "stopped"
+
+
+@pytest.mark.parametrize("refusal", [EOFError(), NotImplementedError(), getpass.GetPassWarning()])
+def test_where_nobody_can_be_asked_it_says_what_to_set(shell, remote, monkeypatch, refusal):
+    def refuse(prompt):
+        raise refusal
+
+    monkeypatch.setattr("getpass.getpass", refuse)
+    with pytest.raises(AuthenticationFailed, match="asks for its token: set GPT_NOTEBOOK_TOKEN to what is in the file"):
+        shell.run(f"%gpt connect {remote.address}")
 
 
 def test_connect_local_goes_back(shell, calls):
@@ -212,8 +252,8 @@ def test_connect_local_goes_back(shell, calls):
     ("line", "call", "said"),
     [
         ("cancel", ("cancel", (), {}), "stopped 2 generations"),
-        ("shutdown", ("shutdown", (), {"force": False}), "the model kernel has ended"),
-        ("shutdown --force", ("shutdown", (), {"force": True}), "the model kernel has ended"),
+        ("shutdown", ("shutdown", (), {"force": False}), "the model kernel of this machine has ended"),
+        ("shutdown --force", ("shutdown", (), {"force": True}), "the model kernel of this machine has ended"),
         ("unload gpt2", ("unload", ("gpt2",), {}), "gpt2 is unloaded"),
     ],
 )
@@ -229,6 +269,8 @@ def test_reset_forgets_one_conversation_or_all(shell, model):
     shell.outputs()
     shell.run("%gpt reset a")
     assert line_of(shell) == "forgot the conversation a"
+    with pytest.raises(InvalidRequest, match="there is no conversation 'nothing': you have b, c"):
+        shell.run("%gpt reset nothing")
     shell.run("%gpt reset")
     assert line_of(shell) == "forgot 2 conversations"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
-from notebook_shell import new_shell
+from notebook_shell import generation, new_shell
 
+from gpt_notebook import api
 from gpt_notebook.display.bundle import Samples
-from gpt_notebook.errors import ConnectionLost, GenerationInterrupted, InvalidRequest
+from gpt_notebook.errors import GenerationInterrupted, InvalidRequest
 from gpt_notebook.magics.magics import GPTMagics
-from gpt_notebook.protocol import Progress
+from gpt_notebook.protocol import Progress, SamplingOptions
 
 
 def text_of(output):
@@ -86,7 +87,8 @@ def test_a_name_that_the_user_took_from_ipython_is_a_variable(shell, model):
 def test_trailing_spaces_are_pointed_out_and_sent(shell, model):
     shell.run("%%gpt\nOnce upon ")
     assert model.asked[0]["prompt"] == "Once upon "
-    assert "the prompt ends with a space" in shell.outputs()[0].data["text/html"]
+    notice = "the prompt ends with a space, which changes what the model says next: delete it if it is not meant"
+    assert notice in shell.outputs()[0].data["text/html"]
 
 
 @pytest.mark.parametrize("cell", ["%%gpt", "%%gpt\n", "%%gpt --max 9\n\n", "%%gpt\n   \n"])
@@ -156,6 +158,17 @@ def test_progress_is_replaced_by_the_text(shell, model):
     assert text_of(output) == " a little fox"
 
 
+def test_a_text_that_the_context_ended_says_so(shell, monkeypatch):
+    def fits_less(prompt, **options):
+        return generation("a fox", options=SamplingOptions(seed=7, max_new_tokens=100), finish_reason="length")
+
+    monkeypatch.setattr(api, "events", fits_less)
+    for asked in ("", "--max 100", "--max 300"):
+        shell.run(f"%%gpt {asked}\nOnce")
+    ends = [output.data["text/html"].rpartition(" · ")[2].split("<")[0] for output in shell.outputs()]
+    assert ends == ["stopped at the context&#x27;s end", "stopped at length", "stopped at the context&#x27;s end"]
+
+
 def test_several_samples_are_one_output_and_one_value(shell, model):
     samples = shell.run("%%gpt -n 2\nOnce")
     assert isinstance(samples, Samples)
@@ -173,30 +186,6 @@ def test_code_is_offered_as_a_new_cell_and_not_run(shell, model):
     shell.run("%%gpt --format code\nWrite")
     assert shell.rl_next_input == "ran = True"
     assert "ran" not in shell.user_ns
-
-
-def test_an_interrupt_keeps_the_text_and_stops_run_all(shell, model):
-    model.breaks_with = KeyboardInterrupt()
-    with pytest.raises(GenerationInterrupted) as interrupt:
-        shell.run("%%gpt\nOnce")
-    (output,) = shell.outputs()
-    assert text_of(output) == " a little fox\n[incomplete: interrupted]"
-    assert interrupt.value.partial[0].text == " a little fox"
-    assert model.closed == 1
-
-
-def test_an_interrupt_is_one_line(shell, model, capsys):
-    model.breaks_with = KeyboardInterrupt()
-    shell.run_cell("%%gpt\nOnce")
-    assert capsys.readouterr().out.strip() == "Interrupted: the text above is incomplete."
-
-
-def test_an_error_in_mid_stream_keeps_the_text(shell, model):
-    model.breaks_with = ConnectionLost("the model kernel went away: run the cell again")
-    with pytest.raises(ConnectionLost) as error:
-        shell.run("%%gpt\nOnce")
-    assert text_of(shell.outputs()[0]) == " a little fox\n[incomplete]"
-    assert error.value.partial[0].text == " a little fox"
 
 
 # --- conversations --------------------------------------------------------------------------------------------------
@@ -227,6 +216,14 @@ def test_an_edited_cell_replaces_its_turn_and_drops_the_later_ones(shell, model)
     shell.run("%%gpt --chat talk\nGood morning", "one")
     shell.run("%%gpt --chat talk\nAnd you?", "three")
     assert said(model.asked[3]) == [("user", "Good morning"), ("assistant", "Good day."), ("user", "And you?")]
+
+
+def test_dropped_turns_are_pointed_out(shell, model):
+    for cell in ("one", "two", "three"):
+        shell.run(f"%%gpt --chat talk\n{cell}", cell)
+    assert not any("dropped" in output.data["text/html"] for output in shell.outputs())
+    shell.run("%%gpt --chat talk\nHello", "one")
+    assert "2 later turns dropped: run their cells again" in shell.outputs()[0].data["text/html"]
 
 
 def test_without_cell_ids_the_same_text_is_the_same_cell(shell, model):
@@ -310,6 +307,13 @@ def test_reloading_loads_once():
     matchers = len(shell.Completer.custom_matchers)
     shell.run_line_magic("reload_ext", "gpt_notebook")
     assert len(shell.Completer.custom_matchers) == matchers
+
+
+@pytest.mark.parametrize("cell", ["%%gpt -h", "%%gpt --max 3 --help\nOnce", "%gpt -h", "%gpt --help"])
+def test_help_comes_by_the_flags_that_everybody_tries(shell, model, cell):
+    shell.run(cell)
+    assert "--temperature" in text_of(shell.outputs()[0])
+    assert model.asked == []
 
 
 def test_help_is_a_question_mark_away(shell, capsys):

@@ -60,6 +60,8 @@ def test_tokens_asks_for_alternatives():
     ("line", "message"),
     [
         ("--maxx 9", "%%gpt has no option --maxx; did you mean --max?"),
+        ("--maxtokens 9", "%%gpt has no option --maxtokens; did you mean --max?"),
+        ("--n 2", "%%gpt has no option --n; did you mean -n?"),
         ("--temp 1", "%%gpt has no option --temp; did you mean --temperature?"),
         ("-x", "%%gpt has no option -x; %%gpt? lists them"),
         ("-t -1", "-t: temperature must be at least 0 and at most 100, not -1.0"),
