@@ -15,6 +15,7 @@ from collections.abc import Generator
 from gpt_notebook import identity
 from gpt_notebook.client import Client
 from gpt_notebook.errors import (
+    AuthenticationFailed,
     ConnectionLost,
     ModelKernelBusy,
     ModelKernelError,
@@ -33,8 +34,14 @@ PROGRESS_SECONDS = 0.25
 STOP_SECONDS = 15.0
 RETRY_SECONDS = 0.1
 
+END_IT = "end it with  gpt-notebook stop --force"
+
 LEAVING = (ModelKernelNotRunning, ModelKernelStopping, ConnectionLost)
 """What a call may meet when the model kernel leaves at that very moment; a new one can be started."""
+
+
+class OtherToken(ModelKernelStopping):
+    """The local model kernel was started with a token that its directory no longer holds; it leaves when it is idle."""
 
 
 def running(settings: Settings) -> tuple[Client, Status] | None:
@@ -42,6 +49,7 @@ def running(settings: Settings) -> tuple[Client, Status] | None:
 
     Raises:
         ModelKernelNotRunning: the one that `settings.url` names doesn't answer.
+        OtherToken: the local one has another token than its directory.
         ModelKernelError: one is there and gives no answer.
         RuntimeDirectoryError: there is no safe place to look.
     """
@@ -59,6 +67,14 @@ def running(settings: Settings) -> tuple[Client, Status] | None:
         status = client.status()
     except LEAVING:
         return None
+    except AuthenticationFailed as error:
+        message = (
+            f"the model kernel{_process(directory)} was started with another token and leaves when it is idle: {END_IT}"
+        )
+        raise OtherToken(message) from error
+    except ModelKernelError as error:
+        message = f"{error.message}, or {END_IT}{_process(directory)}"
+        raise ModelKernelError(message) from error
     return None if status.state == "stopping" else (client, status)
 
 
@@ -84,7 +100,9 @@ def ensuring(settings: Settings) -> Generator[Progress, None, Client]:
         ModelKernelStartFailed: it did not come up; says why.
         ModelKernelNotRunning: the one that `settings.url` names doesn't answer.
     """
-    found = running(settings)
+    found = None
+    with contextlib.suppress(OtherToken):  # It is waited for below.
+        found = running(settings)
     if found is not None and (reason := misfit(found[1], settings)) is None:
         return found[0]
     if settings.url is not None:
@@ -97,8 +115,13 @@ def ensuring(settings: Settings) -> Generator[Progress, None, Client]:
         if not ours:
             message = f"another process has been starting a model kernel for {settings.start_timeout:g} s: try again, or end it"
             raise ModelKernelStartFailed(message)
+        obstacle = None
         while time.monotonic() < deadline:
-            client = _fitting_or_dismissed(settings)
+            client = None
+            try:
+                client = _fitting_or_dismissed(settings)
+            except OtherToken as error:
+                obstacle = error.message
             if client is None and _nobody_serves(directory):
                 client = yield from _started(directory, settings, deadline)
             if client is not None:
@@ -106,21 +129,29 @@ def ensuring(settings: Settings) -> Generator[Progress, None, Client]:
             # One is there that does not answer: it is about to come up without us, or about to end.
             time.sleep(RETRY_SECONDS)
             yield Progress(stage="starting")
-    message = f"another model kernel holds {directory.path}/server.lock and does not answer: end that process"
-    raise ModelKernelStartFailed(message)
+    message = f"the model kernel{_process(directory)} holds {directory.path}/server.lock and does not answer: {END_IT}"
+    raise ModelKernelStartFailed(obstacle or message)
 
 
 def stop(settings: Settings, *, force: bool = False) -> bool:
     """Stop the model kernel and wait until it is gone; False when there was none.
 
+    By force a local one that doesn't answer is ended too, by a signal.
+
     Raises:
-        ModelKernelBusy: others use it and `force` is off.
+        ModelKernelBusy: `force` is off, and others use it, or `settings.url` names it, which is there for others.
         ModelKernelError: it was told to leave and stays.
     """
-    found = running(settings)
+    end_what_hangs = force and settings.url is None
+    found = _running_so_far(settings) if end_what_hangs else running(settings)
     if found is None:
-        return False
+        from gpt_notebook import model_process
+
+        return end_what_hangs and model_process.end(RuntimeDirectory.of(settings))
     if settings.url is not None:
+        if not force:
+            message = f"the model kernel at {settings.url} was not started from here: --force (force=True) ends it for everybody"
+            raise ModelKernelBusy(message)
         _dismiss(settings, *found, force=force)
     else:
         # Nobody starts another one meanwhile; somebody who has been starting one for longer than this is not waited for.
@@ -191,6 +222,11 @@ def _gone(settings: Settings, client: Client, pid: int | None) -> bool:
     return settings.url is not None or _nobody_serves(RuntimeDirectory.of(settings))
 
 
+def _process(directory: RuntimeDirectory) -> str:
+    pid = directory.read_pid()
+    return "" if pid is None else f" (process {pid})"
+
+
 def _nobody_serves(directory: RuntimeDirectory) -> bool:
     """Whether the lock that a model kernel holds for life is free."""
     with directory.lock("server", wait=0) as free:
@@ -225,7 +261,7 @@ def _started(
 
 
 def _running_so_far(settings: Settings) -> tuple[Client, Status] | None:
-    """Return what `running` does, and None also for one that can't say yet who it is."""
+    """Return what `running` does, and None also for one that can't say who it is, not yet or not any more."""
     try:
         return running(settings)
     except RuntimeDirectoryError:

@@ -1,4 +1,4 @@
-"""The model kernel as a process: how it is started, and what it said when it did not come up.
+"""The model kernel as a process: how it is started, what it said when it did not come up, how one that hangs is ended.
 
 It gets a process session, an output file and an environment of its own; no secret is in its arguments or environment.
 Knows nothing of what it answers; launcher.py asks that.
@@ -6,7 +6,9 @@ Knows nothing of what it answers; launcher.py asks that.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gpt_notebook import identity
-from gpt_notebook.errors import ModelKernelStartFailed, RuntimeDirectoryError
+from gpt_notebook.errors import ModelKernelError, ModelKernelStartFailed, RuntimeDirectoryError
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
 
@@ -25,6 +27,11 @@ KEPT_TO_OURSELVES = ("GPT_NOTEBOOK_TOKEN", "GPT_NOTEBOOK_URL", "HF_TOKEN", "HUGG
 """What is this process's own; the hub's token travels with each request that needs it."""
 
 MAX_OUTPUT = 256 * 1024
+
+STARTED_AS = ("gpt_notebook.model_kernel", "gpt-notebook serve", "gpt_notebook serve")
+"""What the command line of a model kernel holds."""
+END_SECONDS = 3.0
+"""How long one that hangs has to end in order, and then to be gone."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class ModelProcess:
             RuntimeDirectoryError: its output can't be written.
         """
         check_installed()
+        directory.check_room()
         output = directory.path / "model-kernel.out"
         try:
             if output.exists() and output.stat().st_size > MAX_OUTPUT:
@@ -86,10 +94,15 @@ class ModelProcess:
             )
         else:
             message = (
-                f"the model kernel did not start: {self._last_line()} "
+                f"the model kernel did not start: {self._ending()} "
                 f"(all of it: {self.output}; gpt-notebook doctor looks for the cause)"
             )
         return ModelKernelStartFailed(message)
+
+    def _ending(self) -> str:
+        if self.poll() == -signal.SIGKILL:
+            return f"it was killed (signal {signal.SIGKILL:d}): out of memory?"
+        return self._last_line()
 
     def _last_line(self) -> str:
         with self.output.open("rb") as file:
@@ -128,3 +141,44 @@ def check_installed() -> None:
             "or use one elsewhere with  %gpt connect URL"
         )
         raise ModelKernelStartFailed(message)
+
+
+def end(directory: RuntimeDirectory) -> bool:
+    """End the process that holds the server lock and doesn't answer, in order if it can; False when nobody holds it.
+
+    Raises:
+        ModelKernelError: it holds the lock still, or is not known to be a model kernel of this user.
+    """
+    with directory.lock("server", wait=0) as free:
+        if free:
+            return False
+    lock = directory.path / "server.lock"
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pid = directory.read_pid()
+        if pid is None or not _is_model_kernel(pid):
+            message = f"what holds {lock} is no model kernel that can be ended from here: find it with  lsof '{lock}'"
+            raise ModelKernelError(message)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        with directory.lock("server", wait=END_SECONDS) as free:
+            if free:
+                return True
+    message = f"the model kernel (process {pid}) was killed and still holds {lock}: the operating system may be waiting for a device"
+    raise ModelKernelError(message)
+
+
+def _is_model_kernel(pid: int) -> bool:
+    """Whether that process is this user's and was started as a model kernel."""
+    process = Path("/proc") / str(pid)
+    try:
+        if process.parent.joinpath("self").exists():
+            owner, line = process.stat().st_uid, process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
+        else:
+            shown = subprocess.run(
+                ["/bin/ps", "-o", "uid=,command=", "-p", str(pid)], capture_output=True, text=True, check=True
+            )
+            number, line = shown.stdout.split(maxsplit=1)
+            owner = int(number)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return False
+    return owner == os.getuid() and any(each in line for each in STARTED_AS)

@@ -3,8 +3,9 @@
     model-kernel.sock   the Unix socket, 0600
     address             how to reach the model kernel: `unix:<path>` or `http://127.0.0.1:<port>`
     token               the secret that every request carries, 0600
-    server.lock         held by the model kernel for as long as it lives
+    server.lock         held by the model kernel for as long as it lives; names its process, for messages
     start.lock          held by whoever is starting one
+    token.lock          held by whoever is making the token
     model-kernel.log    what it has to say, rotated
 
 The directory is only trusted when it belongs to this user and nobody else can enter it. It is not in /run/user, which a
@@ -28,9 +29,14 @@ from pathlib import Path
 
 from gpt_notebook.errors import RuntimeDirectoryError
 from gpt_notebook.identity import prefix_key
-from gpt_notebook.settings import Settings
+from gpt_notebook.settings import Settings, sendable
 
 LOCK_POLL_SECONDS = 0.01
+TOKEN_SECONDS = 10.0
+"""Far longer than it takes somebody else to make the token."""
+TOKEN_CHARACTERS = 32
+"""What is shorter was not made here, or not written to its end."""
+PROBE_BYTES = 64 * 1024
 MAX_SOCKET_PATH = 100
 """A Unix socket's path must fit 108 bytes on Linux and 104 on macOS, its final zero included."""
 
@@ -92,40 +98,70 @@ class RuntimeDirectory:
             message = f"{self.path} is open to other users: run  chmod 700 '{self.path}'"
             raise RuntimeDirectoryError(message)
 
+    def check_room(self) -> None:
+        """Try to write: on a full disk a model kernel could not even say why it ends.
+
+        Raises:
+            RuntimeDirectoryError: nothing more can be written there; says why.
+        """
+        import tempfile
+
+        try:
+            with tempfile.TemporaryFile(dir=self.path) as probe:
+                probe.write(bytes(PROBE_BYTES))
+                probe.flush()
+                os.fsync(probe.fileno())
+        except OSError as error:
+            raise _directory_error(self.path, error) from error
+
     def token(self) -> str:
-        """Return the secret, made at first use.
+        """Return the secret, made at first use and in place of one that is damaged.
 
         Raises:
             RuntimeDirectoryError: it can't be written, or others could read it.
         """
-        path = self.path / "token"
         try:
-            with contextlib.suppress(FileExistsError):
-                self._write_once(path, secrets.token_urlsafe(32))
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            with open(descriptor, encoding="ascii") as file:
-                found = os.fstat(descriptor)
-                if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
-                    message = f"{path} is not yours alone: delete it, and a new one is made"
-                    raise RuntimeDirectoryError(message)
-                return file.read().strip()
+            if token := self._read_token():
+                return token
+            with self.lock("token", wait=TOKEN_SECONDS) as ours:
+                if not ours:
+                    message = "somebody has been making the token for long"
+                    raise TimeoutError(message)
+                if not (token := self._read_token()):
+                    token = secrets.token_urlsafe(TOKEN_CHARACTERS)
+                    self._write_token(token)
+                return token
         except OSError as error:
             raise _directory_error(self.path, error) from error
 
-    def _write_once(self, path: Path, text: str) -> None:
-        """Write a file that nobody sees half written and that the first of several writers wins.
+    def _read_token(self) -> str | None:
+        """Return the secret, or None where there is none that could protect anything."""
+        path = self.path / "token"
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, encoding="latin-1") as file:
+            found = os.fstat(descriptor)
+            if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                message = f"{path} is not yours alone: delete it, and a new one is made"
+                raise RuntimeDirectoryError(message)
+            token = file.read().strip()
+        return token if len(token) >= TOKEN_CHARACTERS and sendable(token) else None
 
-        Raises:
-            FileExistsError: somebody else was first.
-        """
-        draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    def _write_token(self, token: str) -> None:
+        """Write a file that nobody sees half written, not even after a crash of the machine."""
+        draft = self.path / f".token-{secrets.token_hex(4)}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "w", encoding="ascii") as file:
-                file.write(text)
-            os.link(draft, path)
-        finally:
+                file.write(token)
+                file.flush()
+                os.fsync(descriptor)
+            draft.rename(self.path / "token")
+        except OSError:
             draft.unlink()
+            raise
 
     def read_address(self) -> str | None:
         """Return how to reach the model kernel, or None when there was none."""
@@ -141,6 +177,29 @@ class RuntimeDirectory:
         draft = self.path / ".address"
         draft.write_text(address, "utf-8")
         draft.rename(self.path / "address")
+
+    def socket_identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the socket: a path alone doesn't say whose it is."""
+        try:
+            found = self.socket.lstat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def way_in(self) -> tuple[object, ...]:
+        """Return all that leads a notebook to the model kernel; where any of it has changed, it gets nowhere."""
+        return self.read_address(), self.socket_identity(), self._read_token()
+
+    def read_pid(self) -> int | None:
+        """Return the process that last held the server lock: to name it, never to conclude that it lives."""
+        try:
+            return int((self.path / "server.lock").read_text("ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def write_pid(self) -> None:
+        """Name this process; only the one that holds the server lock may."""
+        (self.path / "server.lock").write_text(str(os.getpid()), "ascii")
 
     @contextlib.contextmanager
     def lock(self, name: str, *, wait: float) -> Iterator[bool]:

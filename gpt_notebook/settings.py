@@ -6,6 +6,7 @@ cost more time than everything else on that way. `docs/settings.md` describes ea
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -48,6 +49,14 @@ class Settings:
     max_body: int = 4 * MIB
     """The largest request body that the model kernel reads."""
 
+    def __post_init__(self) -> None:
+        """Refuse a token that no request could carry."""
+        if self.token is not None and not sendable(self.token):
+            message = (
+                "the token (GPT_NOTEBOOK_TOKEN) must be ASCII without spaces and line breaks: give it as it was made"
+            )
+            raise InvalidRequest(message, param="token")
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read the settings; an empty variable counts as unset.
@@ -72,10 +81,15 @@ class Settings:
         return platformdirs.user_data_path("gpt-notebook", appauthor=False)
 
 
+def sendable(token: str) -> bool:
+    """Whether a token can go into an HTTP header as it is."""
+    return token.isascii() and token.isprintable() and " " not in token
+
+
 def _read(variable: str, text: str, kind: str) -> object:
     """Return the text of a variable as a value of the field's type, given as its annotation is written."""
     if kind.startswith("Path"):
-        return Path(text).expanduser().absolute()
+        return _path(variable, text)
     if kind.startswith("str"):
         return text
     number = int if kind.startswith("int") else float
@@ -84,7 +98,17 @@ def _read(variable: str, text: str, kind: str) -> object:
     except ValueError:
         message = f"{variable}={text!r} is not a number: unset it or give one"
         raise InvalidRequest(message) from None
-    if not value >= 0:
-        message = f"{variable} must be at least 0, not {text}"
+    if not 0 <= value < math.inf:
+        message = f"{variable} must be finite and at least 0, not {text}"
         raise InvalidRequest(message)
     return value
+
+
+def _path(variable: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        message = (
+            f"{variable}={text!r} begins with the home of a user that this machine does not know: write the path out"
+        )
+        raise InvalidRequest(message) from None

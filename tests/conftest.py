@@ -23,6 +23,13 @@ os.environ.update(HF_HOME=_HUB.name, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let no test be left out unnoticed where changes are checked."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True)
 def session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what a test connects to and uses from the tests after it."""

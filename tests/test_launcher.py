@@ -12,11 +12,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from fake_model_kernel import FakeModelKernel, serving
+from fake_model_kernel import TOKEN, FakeModelKernel, serving
 
 from gpt_notebook import identity, launcher, model_process
 from gpt_notebook.errors import (
     ModelKernelBusy,
+    ModelKernelError,
     ModelKernelMismatch,
     ModelKernelNotRunning,
     ModelKernelStartFailed,
@@ -211,6 +212,91 @@ def test_a_lock_that_is_held_by_one_that_does_not_answer(settings, started):
     assert started == []
 
 
+def test_one_that_was_killed_says_so(settings, monkeypatch):
+    commanding(monkeypatch, "import os, signal; print('noise', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(ModelKernelStartFailed, match=r"it was killed \(signal 9\): out of memory\?"):
+        launcher.ensure(settings)
+
+
+def test_one_with_another_token_is_waited_for_and_named(settings, started, model_kernel):
+    directory = RuntimeDirectory.of(settings)
+    (directory.path / "token").unlink()
+    with directory.lock("server", wait=0):
+        directory.write_pid()
+        with pytest.raises(ModelKernelStartFailed, match=rf"process {os.getpid()}\) was started with another token"):
+            launcher.ensure(dataclasses.replace(settings, start_timeout=0.3))
+    assert started == []
+
+
+def test_one_with_another_token_is_replaced_when_it_has_left(settings, started):
+    directory = RuntimeDirectory.of(settings)
+    with serving(directory) as old:
+        held = directory.lock("server", wait=0)
+        assert held.__enter__()
+        (directory.path / "token").unlink()
+
+        def leave():
+            old.close()
+            held.__exit__(None, None, None)
+
+        threading.Timer(0.3, leave).start()
+        assert launcher.ensure(settings).status().pid == started[0]
+        assert old.calls
+
+
+HOLD = textwrap.dedent(
+    """
+    import signal, sys
+    from gpt_notebook.runtime import RuntimeDirectory
+    from gpt_notebook.settings import Settings
+
+    directory = RuntimeDirectory.of(Settings.from_environment())
+    with directory.lock("server", wait=0):
+        directory.write_pid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("held", flush=True)
+        sys.stdin.read()
+    """
+)
+"""Holds the lock, answers nothing and ignores a polite signal."""
+
+
+@pytest.fixture
+def holding(settings, monkeypatch):
+    """Start processes that hold the lock, each with a word on its command line."""
+    RuntimeDirectory.of(settings).create()
+    monkeypatch.setattr(model_process, "END_SECONDS", 0.2)
+    processes = []
+
+    def hold(word):
+        command = [sys.executable, "-P", "-c", HOLD, word]
+        environment = os.environ | {"PYTHONPATH": str(identity.PACKAGE.parent)}
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        processes.append(process)
+        assert process.stdout.readline() == b"held\n"
+        return process
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_by_force_one_that_hangs_is_killed(settings, holding):
+    hanging = holding("gpt_notebook.model_kernel")
+    assert not launcher.stop(settings)
+    assert hanging.poll() is None
+    assert launcher.stop(settings, force=True)
+    assert hanging.wait(10) == -signal.SIGKILL
+
+
+def test_a_process_that_is_no_model_kernel_is_never_killed(settings, holding):
+    other = holding("something else")
+    with pytest.raises(ModelKernelError, match=r"lsof .*server\.lock"):
+        launcher.stop(settings, force=True)
+    assert other.poll() is None
+
+
 def test_without_torch_it_says_what_to_install(settings, monkeypatch):
     monkeypatch.setattr(model_process, "NEEDED", ("torch", "no_such_package_anywhere"))
     with pytest.raises(ModelKernelStartFailed, match=r"no_such_package_anywhere.*pip install 'gpt-notebook\[local\]'"):
@@ -226,7 +312,7 @@ def test_no_place_for_the_socket(settings, tmp_path):
 def test_a_url_is_used_and_nothing_is_started(settings, started):
     kernel = FakeModelKernel()
     kernel.status = dataclasses.replace(kernel.status, source_hash="of another machine", prefix="/elsewhere")
-    remote = dataclasses.replace(settings, url=kernel.address, token="a-token-for-tests")
+    remote = dataclasses.replace(settings, url=kernel.address, token=TOKEN)
     assert launcher.ensure(remote).address == kernel.address
     kernel.status = dataclasses.replace(kernel.status, protocol=99)
     with pytest.raises(ModelKernelMismatch, match="install the same version"):

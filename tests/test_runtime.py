@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 
 import pytest
@@ -41,7 +43,51 @@ def test_writers_of_the_token_that_come_at_once_agree(directory):
         thread.join()
     assert len(tokens) == 8
     assert len(set(tokens)) == 1
-    assert [each.name for each in directory.path.iterdir()] == ["token"]
+    assert sorted(each.name for each in directory.path.iterdir()) == ["token", "token.lock"]
+
+
+@pytest.mark.parametrize("damaged", ["", "short", "\0" * 43, "tökén" * 10])
+def test_a_token_that_protects_nothing_is_replaced(directory, damaged):
+    path = directory.path / "token"
+    path.write_text(damaged)
+    path.chmod(0o600)
+    token = directory.token()
+    assert len(token) >= 32
+    assert path.read_text() == token == directory.token()
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.ENOSPC, "no space left there"), (errno.EROFS, "Read-only file system")]
+)
+def test_a_place_that_takes_nothing_more_is_refused(directory, monkeypatch, number, reason):
+    def fails(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    directory.check_room()
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(RuntimeDirectoryError, match=rf"{reason}.*GPT_NOTEBOOK_RUNTIME_DIR"):
+        directory.check_room()
+    assert list(directory.path.iterdir()) == []
+
+
+def test_the_way_in_changes_with_each_of_its_parts(directory):
+    def put(name, text):
+        (directory.path / name).unlink(missing_ok=True)
+        (directory.path / name).write_text(text)
+        (directory.path / name).chmod(0o600)
+        return directory.way_in()
+
+    directory.token()
+    seen = [directory.way_in(), put("address", "unix:x"), put("model-kernel.sock", ""), put("token", "x" * 40)]
+    assert len(set(seen)) == len(seen)
+    assert directory.way_in() == seen[-1]
+
+
+def test_the_lock_names_the_process_that_serves(directory):
+    with directory.lock("server", wait=0):
+        assert directory.read_pid() is None
+        directory.write_pid()
+        assert directory.read_pid() == os.getpid()
 
 
 def test_a_directory_that_others_can_enter_is_refused(directory):

@@ -38,8 +38,15 @@ def test_an_empty_variable_counts_as_unset():
     [
         ("GPT_NOTEBOOK_THREADS", "two", "GPT_NOTEBOOK_THREADS='two' is not a number: unset it or give one"),
         ("GPT_NOTEBOOK_THREADS", "1.5", "GPT_NOTEBOOK_THREADS='1.5' is not a number: unset it or give one"),
-        ("GPT_NOTEBOOK_IDLE_TIMEOUT", "-1", "GPT_NOTEBOOK_IDLE_TIMEOUT must be at least 0, not -1"),
-        ("GPT_NOTEBOOK_IDLE_TIMEOUT", "nan", "GPT_NOTEBOOK_IDLE_TIMEOUT must be at least 0, not nan"),
+        ("GPT_NOTEBOOK_IDLE_TIMEOUT", "-1", "GPT_NOTEBOOK_IDLE_TIMEOUT must be finite and at least 0, not -1"),
+        ("GPT_NOTEBOOK_IDLE_TIMEOUT", "nan", "GPT_NOTEBOOK_IDLE_TIMEOUT must be finite and at least 0, not nan"),
+        ("GPT_NOTEBOOK_IDLE_TIMEOUT", "inf", "GPT_NOTEBOOK_IDLE_TIMEOUT must be finite and at least 0, not inf"),
+        ("GPT_NOTEBOOK_IDLE_TIMEOUT", "1e400", "GPT_NOTEBOOK_IDLE_TIMEOUT must be finite and at least 0, not 1e400"),
+        (
+            "GPT_NOTEBOOK_HOME",
+            "~nouser/x",
+            "GPT_NOTEBOOK_HOME='~nouser/x' begins with the home of a user that this machine does not know: write the path out",
+        ),
     ],
 )
 def test_what_is_no_value_is_refused_by_name(variable, text, message):
@@ -50,3 +57,11 @@ def test_what_is_no_value_is_refused_by_name(variable, text, message):
 
 def test_the_token_is_not_shown():
     assert "s3cret" not in repr(Settings(token="s3cret"))
+
+
+@pytest.mark.parametrize("token", ["tökén", "two\nlines", "two words", "s3cret\n"])
+def test_a_token_that_no_request_could_carry_is_refused_without_showing_it(token):
+    with pytest.raises(InvalidRequest, match="GPT_NOTEBOOK_TOKEN") as refusal:
+        Settings(token=token)
+    assert token not in refusal.value.message
+    assert "\n" not in refusal.value.message

@@ -24,7 +24,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpt_notebook.errors import InvalidRequest, ModelKernelBusy
+from gpt_notebook.errors import InvalidRequest, ModelKernelBusy, RuntimeDirectoryError
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import MIB, Settings
 
@@ -157,16 +157,22 @@ def _serve_this_user(settings: Settings, runtime: RuntimeDirectory) -> None:
         if not ours:
             message = "a model kernel is running already: see  gpt-notebook status"
             raise ModelKernelBusy(message)
+        runtime.write_pid()
         _import_everything_heavy()
         from gpt_notebook.model_kernel.server import hosts_of, local_listener
 
         with local_listener(runtime) as (listener, address):
             runtime.write_address(address)
+            token = runtime.token()
+            way_in = runtime.way_in()
 
             def findable() -> bool:
-                return runtime.read_address() == address
+                try:
+                    return runtime.way_in() == way_in
+                except (OSError, RuntimeDirectoryError):
+                    return False
 
-            _run(settings, listener, address, runtime.token(), hosts_of(address), findable=findable)
+            _run(settings, listener, address, token, hosts_of(address), findable=findable)
 
 
 def _import_everything_heavy() -> None:
@@ -226,7 +232,7 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, watch: Corouti
 
 
 async def _leave_when_unneeded(kernel: ModelKernel, findable: Callable[[], bool]) -> None:
-    """Stop a model kernel that has been idle for long, or whose runtime directory somebody has deleted."""
+    """Stop a model kernel that has been idle for long, or whose socket, address or token somebody has deleted."""
     timeout = kernel.settings.idle_timeout or math.inf
     while not kernel.stopping:
         idle = 0.0 if kernel.engine.busy else time.monotonic() - kernel.engine.last_active

@@ -21,10 +21,14 @@ Result = TypeVar("Result")
 
 SLOW_READER_SECONDS = 30.0
 """A client that takes nothing for this long is gone."""
+SIGN_OF_LIFE_SECONDS = 5.0
+"""How long a stream may be silent; our client gives up after a multiple of it."""
+SIGN_OF_LIFE = b": still here\n\n"
+"""A comment, which clients of server-sent events ignore."""
 
 
 class EventStream(StreamingResponse):
-    """A response whose generator is closed as soon as its client has left."""
+    """A response whose generator is closed as soon as its client has left, and that is never silent for long."""
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
         """Take the first chunk, which was waited for before the status was decided, and the generator of the others."""
@@ -38,18 +42,29 @@ class EventStream(StreamingResponse):
         send: Send,
     ) -> None:
         """Send the stream, until its end or until the client has left."""
+        now = asyncio.get_running_loop().time
+        last = now()
 
         async def send_in_time(message: Message) -> None:
+            nonlocal last
             async with asyncio.timeout(SLOW_READER_SECONDS):
                 await send(message)
+            last = now()
+
+        async def live() -> None:
+            while True:
+                await asyncio.sleep(last + SIGN_OF_LIFE_SECONDS - now())
+                if now() >= last + SIGN_OF_LIFE_SECONDS and not sending.done():
+                    await send_in_time({"type": "http.response.body", "body": SIGN_OF_LIFE, "more_body": True})
 
         sending = asyncio.create_task(self.stream_response(send_in_time))
-        leaving = asyncio.create_task(_disconnected(receive))
+        others = {asyncio.create_task(_disconnected(receive)), asyncio.create_task(live())}
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, leaving):
+            for task in (sending, *others):
                 task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
             # A reader that was too slow is treated like one that has left: there is nobody to tell.
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 await sending

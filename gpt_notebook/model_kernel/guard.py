@@ -41,7 +41,13 @@ class Guard:
             token: the secret that every request must carry.
             hosts: the exact `Host` values that are us; None on a Unix socket, which no web page can reach.
             max_body: the largest body in bytes.
+
+        Raises:
+            ValueError: the token is empty, so that everybody would have it.
         """
+        if not token:
+            message = "a model kernel needs a token"
+            raise ValueError(message)
         self._app = app
         self._token = token.encode()
         self._hosts = None if hosts is None else {host.lower() for host in hosts}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
@@ -18,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gpt_notebook.model_kernel.app import ModelKernel, create_app
 from gpt_notebook.runtime import RuntimeDirectory
+
+logger = logging.getLogger("gpt_notebook.model_kernel")
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than any client keeps an idle connection, so that none is closed while a request is on its way."""
@@ -63,7 +66,9 @@ def local_listener(runtime: RuntimeDirectory) -> Iterator[tuple[socket.socket, s
         with socket.create_server(("127.0.0.1", 0)) as listener:
             yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
         return
-    runtime.socket.unlink(missing_ok=True)
+    if runtime.socket.exists():
+        logger.warning("the model kernel before this one left without a word: it was killed, or memory ran out")
+        runtime.socket.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         before = os.umask(0o177)
         try:
@@ -71,10 +76,13 @@ def local_listener(runtime: RuntimeDirectory) -> Iterator[tuple[socket.socket, s
         finally:
             os.umask(before)
         listener.listen(128)
+        ours = runtime.socket_identity()
         try:
             yield listener, f"unix:{runtime.socket}"
         finally:
-            runtime.socket.unlink(missing_ok=True)
+            # Where somebody has deleted the directory, it may be a successor's by now.
+            if runtime.socket_identity() == ours:
+                runtime.socket.unlink(missing_ok=True)
 
 
 def hosts_of(address: str) -> set[str] | None:
@@ -87,11 +95,11 @@ class OwnUsersOnly(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let the user in to whom this process belongs."""
+        # Also one that is hung up on is made first: uvicorn will be told that it is lost.
+        super().connection_made(transport)
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family == socket.AF_UNIX and _peer_uid(peer) not in (os.getuid(), None):
             transport.abort()
-            return
-        super().connection_made(transport)
 
 
 def _peer_uid(peer: socket.socket) -> int | None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import resource
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -142,7 +144,11 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     print("ready", flush=True)  # noqa: T201 - a pipe to the model kernel
     for line in sys.stdin:
-        print(json.dumps(_answer(render_jinja_template, json.loads(line))), flush=True)  # noqa: T201
+        # A model kernel that was killed cannot stop us any more.
+        signal.alarm(math.ceil(RENDER_SECONDS) + 1)
+        answer = _answer(render_jinja_template, json.loads(line))
+        signal.alarm(0)
+        print(json.dumps(answer), flush=True)  # noqa: T201
 
 
 def _answer(render: Any, asked: dict[str, Any]) -> dict[str, str]:

@@ -87,6 +87,8 @@ def lab(tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR": str(directory / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(directory / "workspaces"),
         "IPYTHONDIR": str(directory / "ipython"),
+        "GPT_NOTEBOOK_RUNTIME_DIR": str(directory / "run"),
+        "GPT_NOTEBOOK_HOME": str(directory / "home"),
     }
     notebooks = directory / "notebooks"
     notebooks.mkdir()
@@ -105,6 +107,9 @@ def lab(tmp_path_factory):
         server.terminate()
         server.wait(20)
         log.close()
+        subprocess.run(
+            [sys.executable, "-m", "gpt_notebook", "stop", "--force"], env=environment, check=True, timeout=60
+        )
 
 
 def _wait_for(url, server, log: Path):

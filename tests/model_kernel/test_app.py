@@ -207,6 +207,24 @@ def test_a_reader_that_takes_nothing_is_dropped(monkeypatch):
         engine.wait_until(lambda: not engine.requests())
 
 
+def test_a_silent_stream_gives_signs_of_life_that_clients_ignore(monkeypatch):
+    monkeypatch.setattr(event_stream, "SIGN_OF_LIFE_SECONDS", 0.02)
+    engine = FakeEngine("one", gate=Gate())
+    with serving(engine) as model_kernel:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+            connection.settimeout(10)
+            connection.connect(model_kernel.address.removeprefix("unix:"))
+            connection.sendall(_post(model_kernel, "/v1/generate", b'{"prompt": "x"}'))
+            with connection.makefile("rb") as lines:
+                comments = (line for line in lines if line == event_stream.SIGN_OF_LIFE.splitlines(keepends=True)[0])
+                assert [next(comments), next(comments)]
+        engine.wait_until(lambda: not engine.requests())
+        events = model_kernel.client().generate(GenerateRequest(prompt="x"))
+        assert next(events).type == "started"
+        engine.gate.open()
+        assert list(events)[-1].type == "done"
+
+
 def test_cancelling_ends_all_streams_as_cancelled():
     with held() as (_, model_kernel, events):
         assert model_kernel.client().cancel(CancelRequest()) == 1

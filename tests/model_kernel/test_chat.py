@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from gpt_notebook.errors import InvalidRequest, ModelUnsafe
@@ -134,3 +139,16 @@ def test_a_prompt_is_a_users_turn_where_the_model_has_a_template(tiny, shared_en
     assert completion(shared_engine, model, "Hi", chat=False, max_new_tokens=1).prompt == "Hi"
     assert completion(shared_engine, tiny(), "Hi", max_new_tokens=1).prompt == "Hi"
     assert completion(shared_engine, tiny(), "Hi", chat=True, max_new_tokens=1).prompt == "User: Hi\nAssistant:"
+
+
+def test_a_template_that_loops_ends_also_when_nobody_is_left_to_stop_it():
+    asked = {"template": LOOP, "messages": [{"role": "user", "content": "Hi"}], "variables": {}}
+    command = [sys.executable, "-P", "-m", template_process.__name__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            process.stdin.close()
+            assert process.wait(30) == -signal.SIGALRM
+        finally:
+            process.kill()

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from gpt_notebook.model_kernel.guard import Guard
 from gpt_notebook.settings import Settings
 from gpt_notebook.testing import FakeEngine, serving
 
@@ -182,3 +183,8 @@ def test_a_unix_socket_asks_for_the_token_and_no_host(engine):
         assert model_kernel.client().status().state == "ready"
         with pytest.raises(AuthenticationFailed):
             Client(model_kernel.address, "wrong").status()
+
+
+def test_without_a_token_there_is_no_guard():
+    with pytest.raises(ValueError, match="needs a token"):
+        Guard(None, token="", hosts=None, max_body=1)

@@ -122,6 +122,7 @@ def test_it_says_who_it_is(running):
     assert status.pid == running.child.pid
     assert status.prefix == sys.prefix
     assert status.address == f"unix:{running.runtime.socket}"
+    assert running.runtime.read_pid() == running.child.pid
 
 
 def test_a_second_one_leaves_quietly_and_the_first_goes_on(running):
@@ -175,6 +176,15 @@ def test_it_leaves_when_its_directory_is_deleted():
         model_kernel.client()
         shutil.rmtree(model_kernel.runtime.path)
         assert model_kernel.ended() == (0, "")
+
+
+@pytest.mark.parametrize("name", ["token", "model-kernel.sock"])
+def test_it_leaves_when_what_leads_to_it_is_deleted(name):
+    with started() as model_kernel:
+        model_kernel.client()
+        (model_kernel.runtime.path / name).unlink()
+        assert model_kernel.ended() == (0, "")
+        assert "nobody can find it" in model_kernel.runtime.log.read_text()
 
 
 def test_a_path_too_long_for_a_socket_makes_it_tcp_on_this_machine_until_it_is_stopped(tmp_path):
