@@ -29,7 +29,7 @@ def cached_sources() -> list[Source]:
         revision = repository.refs.get("main")
         if repository.repo_type == "model" and revision is not None:
             source = Source(repository.repo_id, revision.snapshot_path, revision.commit_hash)
-            if source.weight_files and (source.directory / "config.json").exists():
+            if source.size and (source.directory / "config.json").exists():
                 found.append(source)
     return found
 

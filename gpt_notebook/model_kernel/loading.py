@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +15,23 @@ from typing import Any
 import torch
 import transformers
 
-from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsupported, OutOfMemory
+from gpt_notebook.errors import GptNotebookError, ModelDamaged, ModelNotFound, ModelUnsupported, OutOfMemory
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.protocol import ModelInfo
+from gpt_notebook.settings import MIB
+
+logger = logging.getLogger(__name__)
 
 SMALL = 30_000_000
 """Below this many parameters a second thread costs more than it brings."""
 
 ANY_ORDER = ("xlnet", "xlm", "flaubert")
 """Families whose `generate` puts a dummy token where the next one belongs."""
+
+UNSTORED = 64 * MIB
+"""The bytes that a model may take besides its weights, such as masks."""
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
@@ -107,10 +115,19 @@ def dtype_for(config: dict[str, Any], asked: str | None, device: torch.device) -
 
 
 def memory_needed(source: Source, config: dict[str, Any], dtype: torch.dtype | str) -> int:
-    """Return about how many bytes the weights will take."""
-    stored = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32)
-    wanted = stored if isinstance(dtype, str) else dtype
-    return source.size * wanted.itemsize // stored.itemsize
+    """Return about how many bytes the weights will take.
+
+    Raises:
+        ModelUnsupported: the config names a dtype that is none.
+    """
+    named = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    wanted = getattr(torch, named.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(wanted, torch.dtype):
+        message = (
+            f"the config of {source.name} names the dtype {named!r:.40}, which is none: give a dtype such as float32"
+        )
+        raise ModelUnsupported(message)
+    return source.stored.elements * wanted.itemsize
 
 
 def load(source: Source, dtype: torch.dtype | str, device: torch.device, templates: TemplateProcess) -> LoadedModel:
@@ -122,30 +139,54 @@ def load(source: Source, dtype: torch.dtype | str, device: torch.device, templat
         ModelNotFound: the tokenizer is missing.
         OutOfMemory: the machine says so.
     """
-    fingerprint = source.fingerprint()
     try:
-        module, found = transformers.AutoModelForCausalLM.from_pretrained(
-            source.directory,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
+        return _load(source, dtype, device, templates)
+    except Exception as error:  # noqa: BLE001 - a config can make transformers fail in any way
+        failure = _in_one_line(source, device, error)
+    # Raised out here, it has neither context nor the old traceback, whose frames would hold the weights.
+    raise failure
+
+
+def _in_one_line(source: Source, device: torch.device, error: Exception) -> GptNotebookError:
+    match error:
+        case GptNotebookError():
+            return type(error)(error.message, param=error.param)
+        case torch.OutOfMemoryError() | MemoryError():
+            return OutOfMemory(
+                f"no room on {device} for {source.name}: unload another model (%gpt unload) or choose a smaller one"
+            )
+        case ValueError():
+            return ModelUnsupported(f"{source.name} cannot be used for generation: {_first_line(error)}")
+        case RuntimeError() | OSError():
+            return ModelDamaged(
+                f"the weights of {source.name} do not fit its config ({_first_line(error)}): get the model again"
+            )
+    logger.warning("%s cannot be loaded", source.name, exc_info=error)
+    return ModelUnsupported(
+        f"{source.name} cannot be loaded ({type(error).__name__}: {_first_line(error)}): check its config.json"
+    )
+
+
+def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templates: TemplateProcess) -> LoadedModel:
+    fingerprint = source.fingerprint()
+    config = _config(source)
+    _check_proportion(source, config)
+    module, found = transformers.AutoModelForCausalLM.from_pretrained(
+        source.directory,
+        config=config,
+        dtype=dtype,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    if found["missing_keys"]:
+        first = min(found["missing_keys"])
+        message = (
+            f"{source.name} lacks {len(found['missing_keys'])} of its weights, among them {first}: get the model again"
         )
-        if found["missing_keys"]:
-            first = min(found["missing_keys"])
-            message = f"{source.name} lacks {len(found['missing_keys'])} of its weights, among them {first}: get the model again"
-            raise ModelDamaged(message)
-        module = module.to(device).eval().requires_grad_(requires_grad=False)
-    except (torch.OutOfMemoryError, MemoryError):
-        message = f"no room on {device} for {source.name}: unload another model (%gpt unload) or choose a smaller one"
-        raise OutOfMemory(message) from None
-    except ValueError as error:
-        message = f"{source.name} cannot be used for generation: {_first_line(error)}"
-        raise ModelUnsupported(message) from error
-    except (RuntimeError, OSError) as error:
-        message = f"the weights of {source.name} do not fit its config ({_first_line(error)}): get the model again"
-        raise ModelDamaged(message) from error
+        raise ModelDamaged(message)
+    module = module.to(device).eval().requires_grad_(requires_grad=False)
     _refuse_others(source, module)
     tokenizer = _tokenizer(source)
     if getattr(tokenizer, "chat_template", None):
@@ -169,11 +210,30 @@ def load(source: Source, dtype: torch.dtype | str, device: torch.device, templat
     )
 
 
+def _config(source: Source) -> Any:
+    """Return the config without what would have other files read than those that were checked."""
+    config = transformers.AutoConfig.from_pretrained(source.directory, local_files_only=True, trust_remote_code=False)
+    config._attn_implementation = None  # noqa: SLF001 - it may name a kernel of the hub; None is transformers' choice
+    config.transformers_weights = None
+    return config
+
+
+def _check_proportion(source: Source, config: Any) -> None:
+    """Refuse a config that asks for far more than the files hold, before it takes the memory."""
+    with torch.device("meta"):
+        shapes = transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=torch.float32)
+    asked = sum(t.numel() * t.element_size() for t in itertools.chain(shapes.parameters(), shapes.buffers()))
+    held = source.stored.elements * torch.float32.itemsize
+    if asked > 2 * held + UNSTORED:
+        message = f"{source.name} is damaged: its config asks for {asked / MIB:,.0f} MiB of weights and its files hold {held / MIB:,.0f} MiB"
+        raise ModelDamaged(message)
+
+
 def _refuse_others(source: Source, module: Any) -> None:
     """Refuse what transformers loads as a causal language model although it is none."""
     architectures = getattr(module.config, "architectures", None) or []
     if any(name.endswith("ForMaskedLM") for name in architectures):
-        message = f"{source.name} is a masked language model ({architectures[0]}): it fills gaps and cannot go on from a prompt"
+        message = f"{source.name} is a masked language model ({architectures[0]!s:.80}): it fills gaps and cannot go on from a prompt"
         raise ModelUnsupported(message)
     if module.config.model_type in ANY_ORDER:
         message = f"{source.name} ({module.config.model_type}) does not read from left to right, so it cannot go on from a prompt here"
@@ -209,4 +269,7 @@ def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    """Return what an error says in one printable line: the first, and what it introduces."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return "".join(character for character in line if character.isprintable())[:300]

@@ -1,4 +1,4 @@
-"""Finding, checking and reading the files of a model, before any of them is believed.
+"""Finding a model, and judging by its files whether it may be loaded.
 
 A model string is `repo-or-path[@revision][+adapter[:step]]`, where a path that exists wins over the parts. Only
 safetensors are read, and nothing in a model's repository is ever run. Knows nothing of torch.
@@ -7,15 +7,17 @@ safetensors are read, and nothing in a model's repository is ever run. Knows not
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gpt_notebook import storyteller
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe, ModelUnsupported
+from gpt_notebook.model_kernel import model_files
+from gpt_notebook.model_kernel.model_files import Stored
 from gpt_notebook.protocol import DEFAULT_MODEL
 
 ReportBytes = Callable[[int, int], None]
@@ -24,8 +26,7 @@ ReportBytes = Callable[[int, int], None]
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 SAVED_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 READ_SIZE = 8 * 1024**2
-HEADER_LIMIT = 100 * 1024**2
-"""The safetensors format's own bound on its header."""
+LAYER_NAMES = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,28 @@ class Source:
 
     @property
     def weight_files(self) -> list[Path]:
-        """The safetensors files."""
-        return sorted(self.directory.glob("*.safetensors"))
+        """The files that will be read for weights, which must be safetensors of this directory.
+
+        Raises:
+            ModelUnsafe: the index names something else.
+            ModelDamaged: the index cannot be read, or names what is missing.
+        """
+        return model_files.weight_files(self.directory)
 
     @property
     def size(self) -> int:
-        """The bytes of the weight files."""
-        return sum(path.stat().st_size for path in self.weight_files)
+        """The bytes of all safetensors; asks nothing of them."""
+        return sum(path.stat().st_size for path in self.directory.glob("*.safetensors") if path.is_file())
+
+    @cached_property
+    def stored(self) -> Stored:
+        """What the weight files hold.
+
+        Raises:
+            ModelDamaged: one of them is truncated or corrupt.
+        """
+        headers = [model_files.read_header(path) for path in self.weight_files]
+        return Stored(sum(header.tensors for header in headers), sum(header.elements for header in headers))
 
     def fingerprint(self) -> str:
         """Return which files exactly: the commit, or a digest of the files' inodes, times and sizes."""
@@ -54,7 +70,7 @@ class Source:
             return self.commit
         digest = hashlib.sha256()
         for path in sorted(self.directory.iterdir()):
-            if path.suffix in {".json", ".safetensors", ".model", ".txt", ".jinja"}:
+            if path.suffix in model_files.READ_SUFFIXES:
                 found = path.stat()
                 digest.update(f"{path.name}\0{found.st_ino}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
         return digest.hexdigest()[:16]
@@ -84,6 +100,15 @@ def local(model: str, saved: Path) -> Source | None:
     Raises:
         ModelNotFound: it reads as a path, and there is no such directory.
     """
+    try:
+        return _local(model, saved)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        message = f"{model[:80]!r} cannot be opened ({reason}): give a directory, an id of the Hugging Face hub, or {DEFAULT_MODEL}"
+        raise ModelNotFound(message) from None
+
+
+def _local(model: str, saved: Path) -> Source | None:
     if model == DEFAULT_MODEL:
         return Source(model, storyteller.path())
     path = Path(model).expanduser()
@@ -118,89 +143,63 @@ def check(source: Source) -> dict[str, Any]:
         ModelNotFound: there is no config.
         ModelUnsafe: the weights are pickled, or the model brings code of its own.
         ModelDamaged: a file is incomplete or corrupt.
+        ModelUnsupported: the weights are quantized, or those of an adapter.
     """
-    config = _read_json(source, "config.json")
+    model_files.check(source.directory)
+    config = model_files.read_json(source.directory / "config.json")
     if "auto_map" in config and not _is_known(config):
         message = f"{source.name} needs Python code of its own, which is never run: look for a version that transformers knows"
         raise ModelUnsafe(message)
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
+        message = f"{source.name} is quantized ({method!r:.40}), which cannot be loaded: look for its weights in full precision"
+        raise ModelUnsupported(message)
+    if (source.directory / "adapter_config.json").exists():
+        message = (
+            f"{source.name} holds an adapter (adapter_config.json), which cannot be served yet: merge it into its base"
+        )
+        raise ModelUnsupported(message)
     if not source.weight_files:
-        pickled = sorted(path.name for path in source.directory.iterdir() if path.suffix in PICKLED_SUFFIXES)
-        if pickled:
-            message = (
-                f"{source.name} has only pickled weights ({pickled[0]}), which can run any program when they are read: "
-                "save the model again with save_pretrained, which writes safetensors"
-            )
-            raise ModelUnsafe(message)
-        message = f"{source.name} has no weights: {source.directory} holds no .safetensors file"
-        raise ModelNotFound(message)
-    for name in _indexed_files(source):
-        if not (source.directory / name).is_file():
-            message = f"{source.name} is incomplete: its index names {name}, which is missing; get the model again"
-            raise ModelDamaged(message)
-    for path in source.weight_files:
-        _check_safetensors(path)
+        raise _no_weights(source)
+    _check_layers(source, config)
     return config
+
+
+def _no_weights(source: Source) -> ModelUnsafe | ModelNotFound:
+    pickled = sorted(path.name for path in source.directory.iterdir() if path.suffix in PICKLED_SUFFIXES)
+    if not pickled:
+        return ModelNotFound(
+            f"{source.name} has no weights: {source.directory} holds no {model_files.WHOLE} and no index of several"
+        )
+    return ModelUnsafe(
+        f"{source.name} has only pickled weights ({pickled[0]}), which can run any program when they are read: "
+        "save the model again with save_pretrained, which writes safetensors"
+    )
+
+
+def _check_layers(source: Source, config: dict[str, Any]) -> None:
+    """Compare the number of layers with the files: making a million layers takes memory before it fails."""
+    text = config.get("text_config")
+    for values in (config, text if isinstance(text, dict) else {}):
+        for name in LAYER_NAMES:
+            layers = values.get(name, 1)
+            if isinstance(layers, int) and not 0 < layers <= source.stored.tensors:
+                message = f"{source.name} is damaged: its config asks for {layers:,} layers, and its files hold {source.stored.tensors:,} tensors"
+                raise ModelDamaged(message)
 
 
 def _is_known(config: dict[str, Any]) -> bool:
     """Return whether transformers has this kind of model itself, so that code beside the weights is not needed."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    return config.get("model_type") in CONFIG_MAPPING_NAMES
-
-
-def _indexed_files(source: Source) -> set[str]:
-    index = source.directory / "model.safetensors.index.json"
-    if not index.is_file():
-        return set()
-    files = _read_json(source, index.name).get("weight_map")
-    if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
-        message = f"{index} does not say which weights are where: get the model again"
-        raise ModelDamaged(message)
-    return set(files.values())
-
-
-def _read_json(source: Source, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads((source.directory / name).read_text("utf-8"))
-    except FileNotFoundError:
-        message = f"{source.name} is no model: {source.directory} holds no {name}"
-        raise ModelNotFound(message) from None
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{source.directory / name} cannot be read ({error}): get the model again"
-        raise ModelDamaged(message) from None
-    if not isinstance(found, dict):
-        message = f"{source.directory / name} is not a JSON object: get the model again"
-        raise ModelDamaged(message)
-    return found
-
-
-def _check_safetensors(path: Path) -> None:
-    """Compare a file's size with what its header promises; a truncated one would fail at its first use, in mid-token.
-
-    The format: 8 bytes little-endian header length, a JSON header with each tensor's `data_offsets`, the data; see
-    https://github.com/huggingface/safetensors#format.
-    """
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > HEADER_LIMIT:
-                message = "its header is impossibly long"
-                raise ValueError(message)  # noqa: TRY301 - one place says what is wrong with a file
-            header = json.loads(file.read(length))
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        if (size := path.stat().st_size) != 8 + length + end:
-            message = f"it has {size:,} bytes and should have {8 + length + end:,}"
-            raise ValueError(message)  # noqa: TRY301
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{path} is damaged ({error}): get the model again"
-        raise ModelDamaged(message) from None
+    return str(config.get("model_type")) in CONFIG_MAPPING_NAMES
 
 
 def read_ahead(source: Source, report: ReportBytes) -> None:
     """Read the weight files once, so that their pages are in memory when they are mapped, and say how far it is."""
-    total, done = source.size, 0
-    for chunk in _chunks(source.weight_files):
+    paths = source.weight_files
+    total, done = sum(path.stat().st_size for path in paths), 0
+    for chunk in _chunks(paths):
         done += chunk
         report(done, total)
 

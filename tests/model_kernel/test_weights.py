@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import gc
 import json
+import os
 import shutil
 import socket
+import weakref
+from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
@@ -12,7 +16,7 @@ import transformers
 from huggingface_hub import errors as hub_errors
 
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnreachable, ModelUnsafe, ModelUnsupported
-from gpt_notebook.model_kernel import hub
+from gpt_notebook.model_kernel import hub, loading, weights
 from gpt_notebook.protocol import LoadRequest
 from model_kernel import tiny_models
 from model_kernel.asking import all_of
@@ -93,13 +97,82 @@ def test_code_beside_a_model_that_does_not_need_it_is_not_run(own_tiny, engine):
     assert not marker.exists()
 
 
+def share_out(directory, second):
+    """Make of a model's one weight file the first of two, and of `second` the other's name in the index."""
+    (directory / "model.safetensors").rename(directory / "first.safetensors")
+    index = {"metadata": {}, "weight_map": {"a": "first.safetensors", "b": second}}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def test_a_missing_shard_is_named(own_tiny, refusal):
-    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
-    (own_tiny / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert "model-00002-of-00002.safetensors, which is missing" in refusal(own_tiny, ModelDamaged)
+    share_out(own_tiny, "model-00002-of-00002.safetensors")
+    assert "names 'model-00002-of-00002.safetensors', which is missing" in refusal(own_tiny, ModelDamaged)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pytorch_model.bin",
+        "../outside.safetensors",
+        "within/one.safetensors",
+        "/one.safetensors",
+        ".hidden.safetensors",
+        "",
+        "..",
+    ],
+)
+def test_an_index_may_only_name_safetensors_beside_it(name, own_tiny, refusal):
+    share_out(own_tiny, name)
+    assert f"names {name!r}" in refusal(own_tiny, ModelUnsafe)
+
+
+def test_an_index_that_the_config_names_is_not_followed(own_tiny, engine):
+    (own_tiny / "other.safetensors.index.json").write_text('{"metadata": {}, "weight_map": {"a": "pickled.bin"}}')
+    change_config(own_tiny, transformers_weights="other.safetensors.index.json")
+    all_of(engine.load(LoadRequest(model=str(own_tiny))))
+
+
+def test_safetensors_that_the_model_is_not_made_of_are_not_read(own_tiny, engine):
+    (own_tiny / "consolidated.safetensors").write_bytes(b"broken")
+    all_of(engine.load(LoadRequest(model=str(own_tiny))))
+
+
+def test_tensors_that_overlap_are_damage(own_tiny, refusal):
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    header = json.dumps({"a": entry, "b": entry}).encode()
+    (own_tiny / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    assert "is damaged" in refusal(own_tiny, ModelDamaged)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"])
+def test_a_pipe_keeps_nobody_waiting(name, own_tiny, refusal):
+    (own_tiny / name).unlink(missing_ok=True)
+    os.mkfifo(own_tiny / name)
+    assert f"{own_tiny / name} is not a regular file" in refusal(own_tiny, ModelDamaged)
+
+
+def test_a_link_to_a_device_is_not_read(own_tiny, refusal):
+    (own_tiny / "added_tokens.json").symlink_to("/dev/zero")
+    assert "added_tokens.json is not a regular file" in refusal(own_tiny, ModelDamaged)
+
+
+def test_a_link_that_leads_nowhere_is_named(own_tiny, refusal):
+    (own_tiny / "added_tokens.json").symlink_to("nowhere")
+    assert "added_tokens.json cannot be read" in refusal(own_tiny, ModelDamaged)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("config.json", 10 * 2**20), ("model.safetensors.index.json", 64 * 2**20), ("tokenizer.json", 256 * 2**20)],
+)
+def test_a_file_that_is_too_large_is_not_read(name, limit, own_tiny, refusal):
+    (own_tiny / name).touch()
+    os.truncate(own_tiny / name, limit + 1)
+    assert f"{own_tiny / name} has {limit + 1:,} bytes" in refusal(own_tiny, ModelDamaged)
 
 
 def test_a_broken_index_is_damage(own_tiny, refusal):
+    share_out(own_tiny, "second.safetensors")
     (own_tiny / "model.safetensors.index.json").write_text('{"weight_map": [1]}')
     assert "model.safetensors.index.json" in refusal(own_tiny, ModelDamaged)
 
@@ -117,7 +190,7 @@ def test_a_config_that_is_none_is_named(content, own_tiny, refusal):
 
 def test_a_directory_without_weights_says_so(own_tiny, refusal):
     (own_tiny / "model.safetensors").unlink()
-    assert "holds no .safetensors file" in refusal(own_tiny, ModelNotFound)
+    assert "holds no model.safetensors" in refusal(own_tiny, ModelNotFound)
 
 
 def test_a_missing_tensor_is_named(own_tiny, refusal):
@@ -128,6 +201,101 @@ def test_a_missing_tensor_is_named(own_tiny, refusal):
 def test_tensors_of_another_shape_are_damage(own_tiny, refusal):
     change_config(own_tiny, n_embd=64)
     assert "do not fit its config" in refusal(own_tiny, ModelDamaged)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_layer": 10**6}, "asks for 1,000,000 layers, and its files hold 28 tensors"),
+        ({"n_layer": -1}, "asks for -1 layers"),
+        ({"n_positions": 10**12}, "MiB of weights and its files hold 0 MiB"),
+        ({"vocab_size": 10**7}, "MiB of weights and its files hold 0 MiB"),
+    ],
+)
+def test_a_config_cannot_take_more_memory_than_its_files_account_for(changes, words, own_tiny, refusal):
+    change_config(own_tiny, **changes)
+    assert words in refusal(own_tiny, ModelDamaged)
+
+
+def test_masks_count_as_memory(tmp_path, refusal):
+    change_config(tiny_models.save(tmp_path, "gpt_neo"), max_position_embeddings=30_000)
+    assert "its config asks for" in refusal(tmp_path, ModelDamaged)
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "width"), [("float32", "auto", 4), ("bfloat16", "auto", 2), ("bfloat16", torch.float32, 4)]
+)
+def test_the_memory_that_is_needed_is_that_of_the_tensors_in_their_dtype(stored, asked, width, tiny):
+    source = weights.Source("", Path(tiny("llama", dtype=getattr(torch, stored))))
+    parameters = transformers.AutoModelForCausalLM.from_pretrained(source.directory).num_parameters()
+    assert loading.memory_needed(source, {"dtype": stored}, asked) == parameters * width
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8", "nobody-knows"])
+def test_quantized_weights_are_unsupported(method, own_tiny, refusal):
+    change_config(own_tiny, quantization_config={"quant_method": method})
+    assert f"is quantized ({method!r})" in refusal(own_tiny, ModelUnsupported)
+
+
+def test_a_directory_with_an_adapter_is_unsupported(own_tiny, refusal):
+    (own_tiny / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "someone/model"}')
+    assert "holds an adapter" in refusal(own_tiny, ModelUnsupported)
+
+
+def test_a_config_does_not_choose_how_attention_is_computed(own_tiny, engine):
+    change_config(own_tiny, _attn_implementation="someone/kernel", attn_implementation="someone/kernel")
+    all_of(engine.load(LoadRequest(model=str(own_tiny))))
+    (model,) = engine._models._loaded.values()
+    assert model.module.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"eos_token_id": "x"}, "'eos_token_id'"),
+        ({"n_embd": "abc"}, "'n_embd'"),
+        ({"n_head": 0}, "zero"),
+        ({"activation_function": "os.system"}, "os.system"),
+        ({"dtype": "nn"}, "the dtype 'nn'"),
+        ({"dtype": "load"}, "the dtype 'load'"),
+        ({"dtype": 5}, "the dtype '5'"),
+        ({"dtype": "int8"}, "int8"),
+        ({"model_type": ["x"]}, "list"),
+        ({"model_type": "\x1b[31mred"}, "`[31mred`"),
+        ({"architectures": [1]}, "int"),
+    ],
+    ids=str,
+)
+def test_a_config_that_makes_no_sense_is_refused_in_one_line(changes, word, own_tiny, refusal):
+    change_config(own_tiny, **changes)
+    message = refusal(own_tiny, ModelUnsupported)
+    assert str(own_tiny) in message
+    assert word in message
+    assert message.isprintable()
+
+
+def test_end_tokens_that_are_none_are_refused_in_one_line(own_tiny, refusal):
+    (own_tiny / "generation_config.json").write_text('{"eos_token_id": ["a", {}]}')
+    assert f"{own_tiny} cannot be loaded" in refusal(own_tiny, ModelUnsupported)
+
+
+def test_the_error_of_a_load_that_failed_does_not_hold_the_weights(own_tiny, monkeypatch):
+    kept = []
+    real = transformers.AutoModelForCausalLM.from_pretrained
+
+    def watched(*arguments, **options):
+        module, found = real(*arguments, **options)
+        kept.append(weakref.ref(module))
+        return module, found
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", watched)
+    change_config(own_tiny, n_layer=3)
+    source = weights.Source("mine", own_tiny)
+    with pytest.raises(ModelDamaged, match=r"transformer\.h\.2") as raised:
+        loading.load(source, torch.float32, torch.device("cpu"), None)
+    gc.collect()
+    assert raised.value.__context__ is None
+    assert [module() for module in kept] == [None]
 
 
 def test_an_unknown_architecture_is_unsupported(own_tiny, refusal):
@@ -167,6 +335,19 @@ def test_a_missing_tokenizer_is_said(own_tiny, refusal):
 @pytest.mark.parametrize("model", ["/nowhere/at/all", "./nowhere", "~/nowhere-at-all", "a/b/c"])
 def test_a_path_that_is_not_there_is_not_asked_of_the_hub(model, refusal):
     assert f"there is no directory {model}" in refusal(model, ModelNotFound)
+
+
+@pytest.mark.parametrize("model", ["~nobody-of-this-name/x", "a" * 300])
+def test_a_name_that_the_system_refuses_is_no_model(model, refusal):
+    assert "cannot be opened" in refusal(model, ModelNotFound)
+
+
+def test_a_path_that_may_not_be_entered_is_no_model(refusal, monkeypatch):
+    def forbidden(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    assert "'/secret/x' cannot be opened (Permission denied)" in refusal("/secret/x", ModelNotFound)
 
 
 def test_a_file_is_no_model(own_tiny, refusal):
