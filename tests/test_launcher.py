@@ -192,7 +192,7 @@ def test_one_that_is_leaving_is_waited_for(settings, started):
 
 
 def test_one_that_cannot_start_says_why(settings, monkeypatch):
-    commanding(monkeypatch, "import sys; print('noise'); sys.exit('no room on the device')")
+    commanding(monkeypatch, "import sys; print('noise', flush=True); sys.exit('no room on the device')")
     with pytest.raises(ModelKernelStartFailed, match="did not start: no room on the device"):
         launcher.ensure(settings)
 
