@@ -11,8 +11,10 @@ import pytest
 import transformers
 
 from gpt_notebook.model_kernel.engine import Engine
+from gpt_notebook.protocol import LoadRequest
 from gpt_notebook.settings import Settings
 from model_kernel import tiny_models
+from model_kernel.asking import all_of
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 transformers.utils.logging.set_verbosity_error()
@@ -53,3 +55,19 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = Engine(Settings(home=tmp_path / "home"))
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def refusal(engine):
+    """Loads a model that can't be loaded, and returns the error after checking that it is one line."""
+
+    def load(model, kind):
+        with pytest.raises(kind) as raised:
+            all_of(engine.load(LoadRequest(model=str(model))))
+        assert type(raised.value) is kind
+        message = raised.value.message
+        assert "\n" not in message
+        assert len(message) < 500
+        return message
+
+    return load

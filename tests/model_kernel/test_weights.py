@@ -1,46 +1,19 @@
+"""Finding and checking the files of a model: each refusal is one readable line with the right code."""
+
 from __future__ import annotations
 
-import gc
 import json
 import os
 import shutil
-import socket
-import weakref
 from pathlib import Path
-from types import SimpleNamespace
 
-import huggingface_hub
 import pytest
 import torch
-import transformers
-from huggingface_hub import errors as hub_errors
 
-from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnreachable, ModelUnsafe, ModelUnsupported
-from gpt_notebook.model_kernel import hub, loading, weights
+from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe, ModelUnsupported
 from gpt_notebook.protocol import LoadRequest
-from model_kernel import tiny_models
 from model_kernel.asking import all_of
-
-
-@pytest.fixture
-def refusal(engine):
-    """Loads a model that can't be loaded, and returns the error after checking that it is one line."""
-
-    def load(model, kind):
-        with pytest.raises(kind) as raised:
-            all_of(engine.load(LoadRequest(model=str(model))))
-        assert type(raised.value) is kind
-        message = raised.value.message
-        assert "\n" not in message
-        assert len(message) < 500
-        return message
-
-    return load
-
-
-def change_config(directory, **changes):
-    path = directory / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+from model_kernel.tiny_models import change_config
 
 
 def test_a_truncated_weight_file_is_named_with_both_sizes(own_tiny, refusal):
@@ -193,145 +166,6 @@ def test_a_directory_without_weights_says_so(own_tiny, refusal):
     assert "holds no model.safetensors" in refusal(own_tiny, ModelNotFound)
 
 
-def test_a_missing_tensor_is_named(own_tiny, refusal):
-    change_config(own_tiny, n_layer=3)
-    assert "transformer.h.2" in refusal(own_tiny, ModelDamaged)
-
-
-def test_tensors_of_another_shape_are_damage(own_tiny, refusal):
-    change_config(own_tiny, n_embd=64)
-    assert "do not fit its config" in refusal(own_tiny, ModelDamaged)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"n_layer": 10**6}, "asks for 1,000,000 layers, and its files hold 28 tensors"),
-        ({"n_layer": -1}, "asks for -1 layers"),
-        ({"n_positions": 10**12}, "MiB of weights and its files hold 0 MiB"),
-        ({"vocab_size": 10**7}, "MiB of weights and its files hold 0 MiB"),
-    ],
-)
-def test_a_config_cannot_take_more_memory_than_its_files_account_for(changes, words, own_tiny, refusal):
-    change_config(own_tiny, **changes)
-    assert words in refusal(own_tiny, ModelDamaged)
-
-
-def test_masks_count_as_memory(tmp_path, refusal):
-    change_config(tiny_models.save(tmp_path, "gpt_neo"), max_position_embeddings=30_000)
-    assert "its config asks for" in refusal(tmp_path, ModelDamaged)
-
-
-@pytest.mark.parametrize(
-    ("stored", "asked", "width"), [("float32", "auto", 4), ("bfloat16", "auto", 2), ("bfloat16", torch.float32, 4)]
-)
-def test_the_memory_that_is_needed_is_that_of_the_tensors_in_their_dtype(stored, asked, width, tiny):
-    source = weights.Source("", Path(tiny("llama", dtype=getattr(torch, stored))))
-    parameters = transformers.AutoModelForCausalLM.from_pretrained(source.directory).num_parameters()
-    assert loading.memory_needed(source, {"dtype": stored}, asked) == parameters * width
-
-
-@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8", "nobody-knows"])
-def test_quantized_weights_are_unsupported(method, own_tiny, refusal):
-    change_config(own_tiny, quantization_config={"quant_method": method})
-    assert f"is quantized ({method!r})" in refusal(own_tiny, ModelUnsupported)
-
-
-def test_a_directory_with_an_adapter_is_unsupported(own_tiny, refusal):
-    (own_tiny / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "someone/model"}')
-    assert "holds an adapter" in refusal(own_tiny, ModelUnsupported)
-
-
-def test_a_config_does_not_choose_how_attention_is_computed(own_tiny, engine):
-    change_config(own_tiny, _attn_implementation="someone/kernel", attn_implementation="someone/kernel")
-    all_of(engine.load(LoadRequest(model=str(own_tiny))))
-    (model,) = engine._models._loaded.values()
-    assert model.module.config._attn_implementation == "sdpa"
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"eos_token_id": "x"}, "'eos_token_id'"),
-        ({"n_embd": "abc"}, "'n_embd'"),
-        ({"n_head": 0}, "zero"),
-        ({"activation_function": "os.system"}, "os.system"),
-        ({"dtype": "nn"}, "the dtype 'nn'"),
-        ({"dtype": "load"}, "the dtype 'load'"),
-        ({"dtype": 5}, "the dtype '5'"),
-        ({"dtype": "int8"}, "int8"),
-        ({"model_type": ["x"]}, "list"),
-        ({"model_type": "\x1b[31mred"}, "`[31mred`"),
-        ({"architectures": [1]}, "int"),
-    ],
-    ids=str,
-)
-def test_a_config_that_makes_no_sense_is_refused_in_one_line(changes, word, own_tiny, refusal):
-    change_config(own_tiny, **changes)
-    message = refusal(own_tiny, ModelUnsupported)
-    assert str(own_tiny) in message
-    assert word in message
-    assert message.isprintable()
-
-
-def test_end_tokens_that_are_none_are_refused_in_one_line(own_tiny, refusal):
-    (own_tiny / "generation_config.json").write_text('{"eos_token_id": ["a", {}]}')
-    assert f"{own_tiny} cannot be loaded" in refusal(own_tiny, ModelUnsupported)
-
-
-def test_the_error_of_a_load_that_failed_does_not_hold_the_weights(own_tiny, monkeypatch):
-    kept = []
-    real = transformers.AutoModelForCausalLM.from_pretrained
-
-    def watched(*arguments, **options):
-        module, found = real(*arguments, **options)
-        kept.append(weakref.ref(module))
-        return module, found
-
-    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", watched)
-    change_config(own_tiny, n_layer=3)
-    source = weights.Source("mine", own_tiny)
-    with pytest.raises(ModelDamaged, match=r"transformer\.h\.2") as raised:
-        loading.load(source, torch.float32, torch.device("cpu"), None)
-    gc.collect()
-    assert raised.value.__context__ is None
-    assert [module() for module in kept] == [None]
-
-
-def test_an_unknown_architecture_is_unsupported(own_tiny, refusal):
-    change_config(own_tiny, model_type="nobody-knows")
-    assert "nobody-knows" in refusal(own_tiny, ModelUnsupported)
-
-
-def test_a_masked_language_model_cannot_go_on_from_a_prompt(tmp_path, refusal):
-    config = transformers.BertConfig(
-        vocab_size=320, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
-    tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "masked language model (BertForMaskedLM)" in refusal(tmp_path, ModelUnsupported)
-
-
-def test_an_encoder_decoder_is_unsupported(tmp_path, refusal):
-    config = transformers.T5Config(vocab_size=320, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
-    tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "cannot be used for generation" in refusal(tmp_path, ModelUnsupported)
-
-
-def test_a_model_that_guesses_in_any_order_is_unsupported(tmp_path, refusal):
-    config = transformers.XLNetConfig(vocab_size=320, d_model=32, n_layer=1, n_head=4, d_inner=48)
-    transformers.XLNetLMHeadModel(config).save_pretrained(tmp_path)
-    tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "does not read from left to right" in refusal(tmp_path, ModelUnsupported)
-
-
-def test_a_missing_tokenizer_is_said(own_tiny, refusal):
-    for path in own_tiny.glob("tokenizer*"):
-        path.unlink()
-    assert "has no tokenizer" in refusal(own_tiny, ModelNotFound)
-
-
 @pytest.mark.parametrize("model", ["/nowhere/at/all", "./nowhere", "~/nowhere-at-all", "a/b/c"])
 def test_a_path_that_is_not_there_is_not_asked_of_the_hub(model, refusal):
     assert f"there is no directory {model}" in refusal(model, ModelNotFound)
@@ -368,73 +202,3 @@ def test_a_model_saved_by_name_is_found_by_it(engine, own_tiny, tmp_path):
     events = all_of(engine.load(LoadRequest(model="mine")))
     assert events[-2].model.name == "mine"
     assert torch.float32 == engine._models._loaded["mine", None].dtype
-
-
-RESPONSE = SimpleNamespace(headers={}, request=None)
-
-
-@pytest.mark.parametrize(
-    ("failure", "kind", "words"),
-    [
-        (hub_errors.LocalEntryNotFoundError("offline"), ModelUnreachable, "the hub cannot be reached"),
-        (hub_errors.OfflineModeIsEnabled("offline"), ModelUnreachable, "the hub cannot be reached"),
-        (hub_errors.HTTPError("no route"), ModelUnreachable, "the hub cannot be reached"),
-        (OSError("no route"), ModelUnreachable, "the hub cannot be reached"),
-        (hub_errors.RepositoryNotFoundError("x", response=RESPONSE), ModelNotFound, "set HF_TOKEN"),
-        (hub_errors.GatedRepoError("x", response=RESPONSE), ModelNotFound, "gated"),
-        (hub_errors.RevisionNotFoundError("x", response=RESPONSE), ModelNotFound, "revision 'v9'"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
-)
-def test_what_the_hub_refuses_is_said_in_our_words(failure, kind, words, refusal, monkeypatch):
-    def fail(*_, **__):
-        raise failure
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    assert words in refusal("someone/model@v9", kind)
-
-
-def test_without_a_network_a_hub_id_is_unreachable(refusal):
-    """Nothing is replaced here: the hub's own library refuses, as it has been told that there is no network."""
-    assert "cannot be reached" in refusal("someone/model", ModelUnreachable)
-
-
-def test_a_hub_that_never_answers_is_given_up(refusal, monkeypatch):
-    monkeypatch.setattr(hub, "HUB_SECONDS", 0.1)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", endpoint)
-        assert "cannot be reached" in refusal("someone/model", ModelUnreachable)
-        silent.settimeout(0)
-        connection, _ = silent.accept()  # It was asked.
-        connection.close()
-
-
-def test_a_hub_token_is_passed_on_and_kept_nowhere(engine, own_tiny, monkeypatch):
-    seen = []
-    commit = "0123456789" * 4
-    snapshot = own_tiny.rename(own_tiny.with_name(commit))
-
-    def download(repository, *, token, **_):
-        seen.append((repository, token))
-        return str(snapshot)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    events = all_of(engine.load(LoadRequest(model="someone/model"), hub_token="hf_secret"))
-    assert seen == [("someone/model", "hf_secret")]
-    assert events[-2].model.fingerprint == f"{commit}-float32"
-    assert "hf_secret" not in repr(vars(engine._models))
-
-
-def test_the_hubs_progress_is_told_in_bytes():
-    reports = []
-    bar = hub._reporting_bar(lambda done, total: reports.append((done, total)))(total=100, unit="B", name="x")
-    bar.update(30)
-    bar.update(70)
-    bar.close()
-    assert reports == [(30, 100), (100, 100)]
-    files = hub._reporting_bar(lambda done, total: reports.append((done, total)))(total=3)
-    files.update(1)
-    files.close()
-    assert len(reports) == 2
