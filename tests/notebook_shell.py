@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -131,6 +132,8 @@ def completions(text: str = " a little fox", **options: Any) -> tuple[Completion
 
 def new_shell(kind: type[InteractiveShell] = NotebookShell) -> Any:
     shell = kind(config=Config({"HistoryManager": {"enabled": False}}))
+    # At its end IPython collects garbage once for each shell there ever was, which takes a minute after all the tests.
+    atexit.unregister(shell.atexit_operations)
     shell.run_line_magic("load_ext", "gpt_notebook")
     return shell
 

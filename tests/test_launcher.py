@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -140,6 +141,7 @@ def test_many_processes_that_ask_at_once_get_the_same(settings, started):
 def test_after_a_kill_the_next_call_starts_another(settings, started):
     launcher.ensure(settings)
     os.kill(started[0], signal.SIGKILL)
+    os.waitid(os.P_PID, started[0], os.WEXITED | os.WNOWAIT)
     assert launcher.ensure(settings).status().pid == started[1]
 
 
@@ -230,18 +232,18 @@ def test_one_with_another_token_is_waited_for_and_named(settings, started, model
 
 def test_one_with_another_token_is_replaced_when_it_has_left(settings, started):
     directory = RuntimeDirectory.of(settings)
-    with serving(directory) as old:
-        held = directory.lock("server", wait=0)
-        assert held.__enter__()
+    with contextlib.ExitStack() as life, serving(directory) as old, pytest.MonkeyPatch.context() as waiting:
+        life.callback(old.close)
+        assert life.enter_context(directory.lock("server", wait=0))
         (directory.path / "token").unlink()
 
-        def leave():
-            old.close()
-            held.__exit__(None, None, None)
+        def leave_now(_seconds):
+            assert old.calls
+            waiting.undo()
+            life.close()
 
-        threading.Timer(0.3, leave).start()
+        waiting.setattr(launcher.time, "sleep", leave_now)
         assert launcher.ensure(settings).status().pid == started[0]
-        assert old.calls
 
 
 HOLD = textwrap.dedent(

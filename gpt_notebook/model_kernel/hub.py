@@ -75,8 +75,8 @@ def download(model: str, hub_token: str | None, report: ReportBytes) -> Source:
         raise ModelNotFound(message) from None
     except (OSError, hub_errors.EntryNotFoundError, hub_errors.HTTPError):
         message = (
-            f"{repository!r} is neither a local directory nor in the hub's cache, and the hub cannot be reached: "
-            f"check the network, give a directory, or use {DEFAULT_MODEL}"
+            f"{model!r} is neither a local directory nor in the hub's cache, and the hub cannot be reached: "
+            "check the network, or give a directory"
         )
         raise ModelUnreachable(message) from None
     path = Path(directory)

@@ -155,12 +155,14 @@ def _in_one_line(source: Source, device: torch.device, error: Exception) -> GptN
             return OutOfMemory(
                 f"no room on {device} for {source.name}: unload another model (%gpt unload) or choose a smaller one"
             )
+        case ValueError() if "AutoModel" in str(error):
+            return ModelUnsupported(f"{source.name} is no causal language model: choose one that goes on from a prompt")
         case ValueError():
             return ModelUnsupported(f"{source.name} cannot be used for generation: {_first_line(error)}")
         case RuntimeError() | OSError():
-            return ModelDamaged(
-                f"the weights of {source.name} do not fit its config ({_first_line(error)}): get the model again"
-            )
+            # transformers' own words advise its programmers.
+            reason = "other shapes" if "ignore_mismatched_sizes" in str(error) else _first_line(error)
+            return ModelDamaged(f"the weights of {source.name} do not fit its config ({reason}): get the model again")
     logger.warning("%s cannot be loaded", source.name, exc_info=error)
     return ModelUnsupported(
         f"{source.name} cannot be loaded ({type(error).__name__}: {_first_line(error)}): check its config.json"

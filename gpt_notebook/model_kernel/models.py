@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import difflib
 import gc
 import time
 import traceback
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import psutil
 import torch
 
-from gpt_notebook.errors import ModelInUse, ModelNotFound, OutOfMemory
+from gpt_notebook.errors import ModelInUse, ModelNotFound, ModelUnreachable, OutOfMemory
 from gpt_notebook.model_kernel import hub, loading, weights
 from gpt_notebook.model_kernel.loading import LoadedModel
 from gpt_notebook.model_kernel.template_process import TemplateProcess
@@ -151,7 +152,11 @@ class Models:
         source = weights.local(name, self._saved)
         if source is None:
             weights.split(name)
-            source = await _in(self._downloader, lambda: hub.download(name, hub_token, report("downloading")))
+            try:
+                source = await _in(self._downloader, lambda: hub.download(name, hub_token, report("downloading")))
+            except (ModelNotFound, ModelUnreachable) as error:
+                message = f"{error.message}; {self._what_there_is(name)}"
+                raise type(error)(message) from None
         found: Source = source
         config = await _in(self._loader, lambda: weights.check(found))
         dtype = loading.dtype_for(config, asked, self.device)
@@ -168,6 +173,12 @@ class Models:
                 self._replaced.append(self._loaded.pop(other))
             self._loaded[key] = loaded
         return loaded
+
+    def _what_there_is(self, name: str) -> str:
+        """Return what may have been meant by a name that is no model, or what else there is."""
+        names = [DEFAULT_MODEL, *(source.name for source in weights.saved_sources(self._saved))]
+        near = difflib.get_close_matches(name, names, n=1)
+        return f"did you mean {near[0]}?" if near else f"on this machine there is {', '.join(names)}"
 
     def _held(self) -> list[LoadedModel]:
         """Return what takes memory: the loaded models, and replaced ones on which streams still run."""

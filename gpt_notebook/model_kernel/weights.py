@@ -169,7 +169,7 @@ def _no_weights(source: Source) -> ModelUnsafe | ModelNotFound:
     pickled = sorted(path.name for path in source.directory.iterdir() if path.suffix in PICKLED_SUFFIXES)
     if not pickled:
         return ModelNotFound(
-            f"{source.name} has no weights: {source.directory} holds no {model_files.WHOLE} and no index of several"
+            f"{source.name} has no weights: {source.directory} holds no {model_files.WHOLE}: save the model there with save_pretrained"
         )
     return ModelUnsafe(
         f"{source.name} has only pickled weights ({pickled[0]}), which can run any program when they are read: "

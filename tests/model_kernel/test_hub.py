@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from types import SimpleNamespace
 
@@ -82,3 +83,10 @@ def test_the_hubs_progress_is_told_in_bytes():
     files.update(1)
     files.close()
     assert len(reports) == 2
+
+
+def test_an_unknown_name_gets_the_one_that_was_meant_or_all_there_are(engine, refusal, own_tiny, tmp_path):
+    shutil.copytree(own_tiny, tmp_path / "home/models/mine")
+    assert refusal("storytaler", ModelUnreachable).endswith("did you mean storyteller?")
+    assert refusal("mien", ModelUnreachable).endswith("did you mean mine?")
+    assert refusal("someone/model", ModelUnreachable).endswith("on this machine there is storyteller, mine")

@@ -141,7 +141,7 @@ def test_an_encoder_decoder_is_unsupported(tmp_path, refusal):
     config = transformers.T5Config(vocab_size=320, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
     tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "cannot be used for generation" in refusal(tmp_path, ModelUnsupported)
+    assert "is no causal language model" in refusal(tmp_path, ModelUnsupported)
 
 
 def test_a_model_that_guesses_in_any_order_is_unsupported(tmp_path, refusal):
