@@ -25,7 +25,7 @@ demo: install ## run examples/01_generate.ipynb and show the text as it streams
 	$(OWN) $(BIN)/gpt-notebook stop
 
 lab: install ## open JupyterLab on the examples
-	$(BIN)/jupyter lab --notebook-dir=examples
+	$(BIN)/jupyter lab --notebook-dir=examples $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: install chromium ## run the tests
 	$(BIN)/pytest
