@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,25 +14,23 @@ from typing import Any
 import torch
 import transformers
 
-from gpt_notebook.errors import GptNotebookError, ModelDamaged, ModelNotFound, ModelUnsupported, OutOfMemory
+from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsupported
+from gpt_notebook.model_kernel import model_config
+from gpt_notebook.model_kernel.attention import choice
+from gpt_notebook.model_kernel.attention.layout import Layout
+from gpt_notebook.model_kernel.load_errors import first_line, in_one_line
+from gpt_notebook.model_kernel.model_config import Kind, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.protocol import ModelInfo
 from gpt_notebook.settings import MIB
 
-logger = logging.getLogger(__name__)
-
 SMALL = 30_000_000
 """Below this many parameters a second thread costs more than it brings."""
 
-ANY_ORDER = ("xlnet", "xlm", "flaubert")
-"""Families whose `generate` puts a dummy token where the next one belongs."""
-
 UNSTORED = 64 * MIB
 """The bytes that a model may take besides its weights, such as masks."""
-
-CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
 
 @dataclass(eq=False)
@@ -42,6 +39,7 @@ class LoadedModel:
 
     source: Source
     fingerprint: str
+    kind: Kind
     module: Any
     tokenizer: Any
     vocabulary: Vocabulary
@@ -57,6 +55,8 @@ class LoadedModel:
     """Whether `forward` can be told to compute the last position's logits only."""
     templates: TemplateProcess
     """Renders its chat template."""
+    layout: Layout | None = None
+    """How its attention can be seen, once somebody has asked."""
     in_use: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
@@ -75,9 +75,17 @@ class LoadedModel:
             self.in_use -= 1
             self.last_used = time.monotonic()
 
+    def refuse_unless(self, kinds: Kinds) -> None:
+        """Refuse to be used for what only models of these kinds can do.
+
+        Raises:
+            ModelUnsupported: says what it is instead.
+        """
+        model_config.refuse(self.source.name, self.kind, self.module.config, kinds)
+
     def info(self) -> ModelInfo:
         """Return what people want to know of it."""
-        config = self.module.config.get_text_config()
+        config = self.module.config
         return ModelInfo(
             name=self.source.name,
             source=str(self.source.directory) if self.source.commit is None else self.source.name,
@@ -89,18 +97,13 @@ class LoadedModel:
             parameters=self.parameters,
             bytes=self.bytes,
             context_length=self.context_length,
-            n_layers=int(getattr(config, "num_hidden_layers", 0) or 0),
-            n_heads=_number_of_heads(config),
+            n_layers=model_config.number_of_layers(config),
+            n_heads=model_config.number_of_heads(config),
             vocabulary=len(self.tokenizer),
             chat_template=bool(getattr(self.tokenizer, "chat_template", None)),
             in_use=self.in_use,
             idle_seconds=0.0 if self.in_use else time.monotonic() - self.last_used,
         )
-
-
-def _number_of_heads(config: Any) -> int:
-    heads = getattr(config, "num_attention_heads", 0) or 0
-    return max(heads) if isinstance(heads, list | tuple) else int(heads)
 
 
 def dtype_for(config: dict[str, Any], asked: str | None, device: torch.device) -> torch.dtype | str:
@@ -130,50 +133,39 @@ def memory_needed(source: Source, config: dict[str, Any], dtype: torch.dtype | s
     return source.stored.elements * wanted.itemsize
 
 
-def load(source: Source, dtype: torch.dtype | str, device: torch.device, templates: TemplateProcess) -> LoadedModel:
-    """Return the model of files that have been checked.
+def describe(source: Source, device: torch.device) -> tuple[Kind, Any]:
+    """Return a model's kind and its config, without a look at its weights.
 
     Raises:
-        ModelUnsupported: transformers doesn't know it, or it doesn't continue text.
+        ModelUnsupported: transformers doesn't know it, or it doesn't read text.
+    """
+
+    def work() -> tuple[Kind, Any]:
+        config = model_config.read(source)
+        return model_config.kind_of(source, config), config
+
+    return in_one_line(source, device, work)
+
+
+def load(source: Source, dtype: torch.dtype | str, device: torch.device, templates: TemplateProcess) -> LoadedModel:
+    """Return the model of files that have been checked, whatever its kind.
+
+    Raises:
+        ModelUnsupported: transformers doesn't know it, or it doesn't read text.
         ModelDamaged: weights are missing or have the wrong shape.
         ModelNotFound: the tokenizer is missing.
         OutOfMemory: the machine says so.
     """
-    try:
-        return _load(source, dtype, device, templates)
-    except Exception as error:  # noqa: BLE001 - a config can make transformers fail in any way
-        failure = _in_one_line(source, device, error)
-    # Raised out here, it has neither context nor the old traceback, whose frames would hold the weights.
-    raise failure
-
-
-def _in_one_line(source: Source, device: torch.device, error: Exception) -> GptNotebookError:
-    match error:
-        case GptNotebookError():
-            return type(error)(error.message, param=error.param)
-        case torch.OutOfMemoryError() | MemoryError():
-            return OutOfMemory(
-                f"no room on {device} for {source.name}: unload another model (%gpt unload) or choose a smaller one"
-            )
-        case ValueError() if "AutoModel" in str(error):
-            return ModelUnsupported(f"{source.name} is no causal language model: choose one that goes on from a prompt")
-        case ValueError():
-            return ModelUnsupported(f"{source.name} cannot be used for generation: {_first_line(error)}")
-        case RuntimeError() | OSError():
-            # transformers' own words advise its programmers.
-            reason = "other shapes" if "ignore_mismatched_sizes" in str(error) else _first_line(error)
-            return ModelDamaged(f"the weights of {source.name} do not fit its config ({reason}): get the model again")
-    logger.warning("%s cannot be loaded", source.name, exc_info=error)
-    return ModelUnsupported(
-        f"{source.name} cannot be loaded ({type(error).__name__}: {_first_line(error)}): check its config.json"
-    )
+    return in_one_line(source, device, lambda: _load(source, dtype, device, templates))
 
 
 def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templates: TemplateProcess) -> LoadedModel:
     fingerprint = source.fingerprint()
-    config = _config(source)
-    _check_proportion(source, config)
-    module, found = transformers.AutoModelForCausalLM.from_pretrained(
+    config = model_config.read(source)
+    kind = model_config.kind_of(source, config)
+    auto_class = model_config.class_for(kind, config)
+    _check_proportion(source, config, auto_class)
+    module, found = auto_class.from_pretrained(
         source.directory,
         config=config,
         dtype=dtype,
@@ -182,14 +174,14 @@ def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templa
         use_safetensors=True,
         output_loading_info=True,
     )
-    if found["missing_keys"]:
-        first = min(found["missing_keys"])
-        message = (
-            f"{source.name} lacks {len(found['missing_keys'])} of its weights, among them {first}: get the model again"
-        )
+    # What comes after the last layer of an encoder is often not saved, and nobody asks for it.
+    missing = [name for name in found["missing_keys"] if not (kind == "encoder" and name.startswith("pooler."))]
+    if missing:
+        message = f"{source.name} lacks {len(missing)} of its weights, among them {min(missing)}: get the model again"
         raise ModelDamaged(message)
     module = module.to(device).eval().requires_grad_(requires_grad=False)
-    _refuse_others(source, module)
+    if kind == "causal":
+        choice.choose(module)
     tokenizer = _tokenizer(source)
     if getattr(tokenizer, "chat_template", None):
         templates.start()
@@ -198,6 +190,7 @@ def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templa
     return LoadedModel(
         source=source,
         fingerprint=f"{fingerprint}-{str(loaded_dtype).removeprefix('torch.')}",
+        kind=kind,
         module=module,
         tokenizer=tokenizer,
         vocabulary=Vocabulary(tokenizer),
@@ -205,41 +198,22 @@ def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templa
         dtype=loaded_dtype,
         parameters=module.num_parameters(),
         bytes=sum(t.numel() * t.element_size() for t in tensors),
-        context_length=_context_length(module.config),
+        context_length=_context_length(module),
         end_ids=_end_ids(module, tokenizer),
         keeps_logits="logits_to_keep" in inspect.signature(module.forward).parameters,
         templates=templates,
     )
 
 
-def _config(source: Source) -> Any:
-    """Return the config without what would have other files read than those that were checked."""
-    config = transformers.AutoConfig.from_pretrained(source.directory, local_files_only=True, trust_remote_code=False)
-    config._attn_implementation = None  # noqa: SLF001 - it may name a kernel of the hub; None is transformers' choice
-    config.transformers_weights = None
-    return config
-
-
-def _check_proportion(source: Source, config: Any) -> None:
+def _check_proportion(source: Source, config: Any, auto_class: Any) -> None:
     """Refuse a config that asks for far more than the files hold, before it takes the memory."""
     with torch.device("meta"):
-        shapes = transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=torch.float32)
+        shapes = auto_class.from_config(copy.deepcopy(config), dtype=torch.float32)
     asked = sum(t.numel() * t.element_size() for t in itertools.chain(shapes.parameters(), shapes.buffers()))
     held = source.stored.elements * torch.float32.itemsize
     if asked > 2 * held + UNSTORED:
         message = f"{source.name} is damaged: its config asks for {asked / MIB:,.0f} MiB of weights and its files hold {held / MIB:,.0f} MiB"
         raise ModelDamaged(message)
-
-
-def _refuse_others(source: Source, module: Any) -> None:
-    """Refuse what transformers loads as a causal language model although it is none."""
-    architectures = getattr(module.config, "architectures", None) or []
-    if any(name.endswith("ForMaskedLM") for name in architectures):
-        message = f"{source.name} is a masked language model ({architectures[0]!s:.80}): it fills gaps and cannot go on from a prompt"
-        raise ModelUnsupported(message)
-    if module.config.model_type in ANY_ORDER:
-        message = f"{source.name} ({module.config.model_type}) does not read from left to right, so it cannot go on from a prompt here"
-        raise ModelUnsupported(message)
 
 
 def _tokenizer(source: Source) -> Any:
@@ -248,7 +222,7 @@ def _tokenizer(source: Source) -> Any:
             source.directory, local_files_only=True, trust_remote_code=False
         )
     except Exception as error:
-        message = f"{source.name} has no tokenizer that can be read ({_first_line(error)}): save one beside it"
+        message = f"{source.name} has no tokenizer that can be read ({first_line(error)}): save one beside it"
         raise ModelNotFound(message) from error
     # Without its files, transformers makes some families a tokenizer that knows nothing but special tokens.
     if len(tokenizer.get_vocab()) <= len(tokenizer.get_added_vocab()):
@@ -257,21 +231,18 @@ def _tokenizer(source: Source) -> Any:
     return tokenizer
 
 
-def _context_length(config: Any) -> int:
-    text_config = config.get_text_config()
-    lengths = (getattr(text_config, name, None) for name in CONTEXT_NAMES)
-    return next((length for length in lengths if isinstance(length, int) and length > 0), 0)
+def _context_length(module: Any) -> int:
+    """Return how many tokens a model reads; 0: no limit is known."""
+    length = model_config.context_length(module.config)
+    for name, part in module.named_modules():
+        # RoBERTa's kind counts positions from the one after the padding's.
+        if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:
+            length = min(length, part.num_embeddings - part.padding_idx - 1)
+    return length
 
 
 def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:
     """Return what transformers' `generate` stops at, and the tokenizer's own end token."""
-    ids = getattr(module.generation_config, "eos_token_id", None)
+    ids = getattr(getattr(module, "generation_config", None), "eos_token_id", None)
     listed = ids if isinstance(ids, list) else [ids]
     return frozenset(i for i in [*listed, tokenizer.eos_token_id] if i is not None)
-
-
-def _first_line(error: Exception) -> str:
-    """Return what an error says in one printable line: the first, and what it introduces."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return "".join(character for character in line if character.isprintable())[:300]

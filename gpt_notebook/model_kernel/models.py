@@ -23,8 +23,9 @@ import psutil
 import torch
 
 from gpt_notebook.errors import ModelInUse, ModelNotFound, ModelUnreachable, OutOfMemory
-from gpt_notebook.model_kernel import hub, loading, weights
+from gpt_notebook.model_kernel import hub, loading, model_config, weights
 from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import DEFAULT_MODEL, Memory, ModelInfo, Progress
 from gpt_notebook.settings import MIB, Settings
@@ -48,6 +49,8 @@ class _Load:
     """One load in progress, which any number of requests may wait for."""
 
     progress: Progress
+    kinds: Kinds
+    """The kinds that one or another of those who wait can use."""
     task: asyncio.Task[LoadedModel] | None = None
 
 
@@ -60,6 +63,22 @@ def best_device(settings: Settings) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def device_memory(device: torch.device) -> int:
+    """Return how many bytes a device has."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return int(psutil.virtual_memory().total)
+
+
+def give_back_freed(device: torch.device) -> None:
+    """Give freed memory back to the device or the operating system."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    # Only glibc has this, and only there what was freed would stay with the process.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _in(executor: ThreadPoolExecutor, work: Callable[[], Result]) -> asyncio.Future[Result]:
     return asyncio.get_running_loop().run_in_executor(executor, work)
 
@@ -70,7 +89,7 @@ class Models:
     def __init__(self, settings: Settings) -> None:
         """Begin with none."""
         self.device = best_device(settings)
-        self.budget = settings.memory_budget or self._default_budget()
+        self.budget = settings.memory_budget or int(device_memory(self.device) * BUDGET_SHARE)
         self._saved = settings.home_directory() / "models"
         self._loaded: dict[Key, LoadedModel] = {}
         self._replaced: list[LoadedModel] = []
@@ -82,22 +101,18 @@ class Models:
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
         self._downloader = ThreadPoolExecutor(max_workers=DOWNLOADS, thread_name_prefix="downloader")
 
-    def _default_budget(self) -> int:
-        if self.device.type == "cuda":
-            return int(torch.cuda.mem_get_info(self.device)[1] * BUDGET_SHARE)
-        return int(psutil.virtual_memory().total * BUDGET_SHARE)
-
     def name_of(self, model: str) -> str:
         """Return what to call a model: one that was saved by name goes by it, also when it is asked for by its path."""
         path = Path(model)
         return path.name if path.parent == self._saved and weights.SAVED_NAME.fullmatch(path.name) else model
 
     async def ready(
-        self, name: str, *, dtype: str | None = None, hub_token: str | None = None
+        self, name: str, *, dtype: str | None = None, hub_token: str | None = None, kinds: Kinds = GENERATING
     ) -> AsyncIterator[Progress | LoadedModel]:
         """Yield the progress of loading a model, if it has to be loaded, and last the model.
 
-        A local directory that was saved again is a new model: running streams keep the old one until they end.
+        A local directory that was saved again is a new model: running streams keep the old one until they end. A model
+        of none of the `kinds` is refused by its config, and its weights are not read for that.
 
         Raises:
             ModelError: it can't be loaded; says why.
@@ -106,10 +121,14 @@ class Models:
         # Unless a dtype is asked for, the model as it is loaded will do, so that a `load` with a dtype holds.
         key = (name, dtype) if dtype is not None else next((k for k in self._loaded if k[0] == name), (name, None))
         if (loaded := self._loaded.get(key)) is not None and self._is_current(loaded):
+            loaded.refuse_unless(kinds)
             loaded.last_used = time.monotonic()
             yield loaded
             return
-        load = self._loads.get(key) or self._start(key, hub_token)
+        load = self._loads.get(key)
+        if load is None or (load.task is not None and load.task.done()):
+            load = self._start(key, hub_token, kinds)
+        load.kinds |= kinds
         assert load.task is not None  # noqa: S101 - _start has just made it
         shown = None
         while not load.task.done():
@@ -117,7 +136,9 @@ class Models:
                 shown = load.progress
                 yield shown
             await asyncio.wait({load.task}, timeout=REPORTS_EVERY)
-        yield load.task.result()
+        loaded = load.task.result()
+        loaded.refuse_unless(kinds)
+        yield loaded
 
     def _is_current(self, loaded: LoadedModel) -> bool:
         if loaded.source.commit is not None:
@@ -127,13 +148,14 @@ class Models:
         except OSError:
             return False
 
-    def _start(self, key: Key, hub_token: str | None) -> _Load:
-        load = _Load(Progress(stage="reading", model=key[0]))
+    def _start(self, key: Key, hub_token: str | None, kinds: Kinds) -> _Load:
+        load = _Load(Progress(stage="reading", model=key[0]), kinds)
         load.task = asyncio.create_task(self._load(key, load, hub_token))
         self._loads[key] = load
 
         def finished(task: asyncio.Task[LoadedModel]) -> None:
-            del self._loads[key]
+            if self._loads.get(key) is load:
+                del self._loads[key]
             if not task.cancelled():
                 task.exception()  # Seen, even when everybody who waited has left.
 
@@ -160,8 +182,11 @@ class Models:
         found: Source = source
         config = await _in(self._loader, lambda: weights.check(found))
         dtype = loading.dtype_for(config, asked, self.device)
+        needed = loading.memory_needed(source, config, dtype)
+        kind, described = await _in(self._loader, lambda: loading.describe(found, self.device))
+        model_config.refuse(source.name, kind, described, load.kinds)
         async with self._placing:
-            self._make_room(key, loading.memory_needed(source, config, dtype))
+            self._make_room(key, needed)
             await _in(self._loader, lambda: weights.read_ahead(found, report("reading")))
             try:
                 loaded = await _in(self._loader, lambda: loading.load(found, dtype, self.device, self._templates))
@@ -235,11 +260,7 @@ class Models:
 
     def _give_back(self) -> None:
         gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        # Only glibc has this, and only there freed weights would stay with the process.
-        with contextlib.suppress(AttributeError, OSError):
-            ctypes.CDLL(None).malloc_trim(0)
+        give_back_freed(self.device)
 
     def loaded(self) -> list[ModelInfo]:
         """Return the loaded models."""

@@ -7,12 +7,12 @@ from gpt_notebook import storyteller
 from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest
 from gpt_notebook.protocol import TokenizeRequest
 from model_kernel.asking import Reference, completion, completions, wait_for
-from model_kernel.tiny_models import CONTEXT, FAMILIES
+from model_kernel.families import CAUSAL, CONTEXT
 
 PROMPT = "Once upon a time there was a fox who"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CAUSAL)
 def test_greedy_tokens_are_those_of_transformers(family, tiny, shared_engine):
     directory = tiny(family)
     made = completion(shared_engine, directory, PROMPT, temperature=0, max_new_tokens=30)

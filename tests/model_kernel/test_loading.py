@@ -128,29 +128,6 @@ def test_an_unknown_architecture_is_unsupported(own_tiny, refusal):
     assert "nobody-knows" in refusal(own_tiny, ModelUnsupported)
 
 
-def test_a_masked_language_model_cannot_go_on_from_a_prompt(tmp_path, refusal):
-    config = transformers.BertConfig(
-        vocab_size=320, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
-    tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "masked language model (BertForMaskedLM)" in refusal(tmp_path, ModelUnsupported)
-
-
-def test_an_encoder_decoder_is_unsupported(tmp_path, refusal):
-    config = transformers.T5Config(vocab_size=320, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
-    tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "is no causal language model" in refusal(tmp_path, ModelUnsupported)
-
-
-def test_a_model_that_guesses_in_any_order_is_unsupported(tmp_path, refusal):
-    config = transformers.XLNetConfig(vocab_size=320, d_model=32, n_layer=1, n_head=4, d_inner=48)
-    transformers.XLNetLMHeadModel(config).save_pretrained(tmp_path)
-    tiny_models.byte_level_tokenizer().save_pretrained(tmp_path)
-    assert "does not read from left to right" in refusal(tmp_path, ModelUnsupported)
-
-
 def test_a_missing_tokenizer_is_said(own_tiny, refusal):
     for path in own_tiny.glob("tokenizer*"):
         path.unlink()

@@ -17,6 +17,7 @@ from gpt_notebook.protocol import GenerateRequest, Loaded, LoadRequest, Progress
 from gpt_notebook.settings import Settings
 from model_kernel import tiny_models
 from model_kernel.asking import Reference, all_of, completion, wait_for
+from model_kernel.families import CONTEXT
 
 
 def load(engine, model, **options):
@@ -260,7 +261,7 @@ def test_another_dtype_replaces_the_model(tiny, engine):
 def test_what_is_known_of_a_loaded_model(tiny, engine):
     info = load(engine, tiny("llama"))
     assert (info.architecture, info.n_layers, info.n_heads) == ("LlamaForCausalLM", 2, 4)
-    assert info.context_length == tiny_models.CONTEXT
+    assert info.context_length == CONTEXT
     assert info.source == tiny("llama")
     assert info.chat_template is False
 

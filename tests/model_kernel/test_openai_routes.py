@@ -14,7 +14,7 @@ from gpt_notebook.protocol import SamplingOptions
 from gpt_notebook.settings import Settings
 from gpt_notebook.testing import FakeEngine, Gate, serving
 from model_kernel.asking import Reference
-from model_kernel.tiny_models import CONTEXT
+from model_kernel.families import CONTEXT
 
 USER = [{"role": "user", "content": "Once"}]
 TEXT = "One two three four."

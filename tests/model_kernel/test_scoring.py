@@ -7,7 +7,8 @@ import pytest
 from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest, RequestCancelled
 from gpt_notebook.protocol import NextRequest, Scored, ScoreRequest
 from model_kernel.asking import Reference, scores, wait_for
-from model_kernel.tiny_models import CONTEXT, TEXT
+from model_kernel.families import CONTEXT
+from model_kernel.tiny_models import TEXT
 
 
 @pytest.fixture(scope="module")

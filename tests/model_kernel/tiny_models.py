@@ -9,58 +9,18 @@ import tokenizers
 import torch
 import transformers
 
+from model_kernel.families import ENCODER_DECODER, FAMILIES, MASKED
+
 TEXT = (
     "Once upon a time there was a fox who lived at the edge of the wood. Every morning the fox went to the river, "
     'and every evening it came home. "Who are you?" asked the owl. "I am only a fox," said the fox, and they were '
     "friends from that day on. The river was cold, the wood was dark, and the owl knew a story about the moon. "
 )
-CONTEXT = 64
-
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 CHAT_TOKENS = ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
-
-SIZES = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 48}
-WIDE = {"initializer_range": 0.3}
-"""Weights wide enough that greedy text does not repeat one token."""
-
-FAMILIES: dict[str, tuple[type, dict]] = {
-    "gpt2": (transformers.GPT2Config, {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT, **WIDE}),
-    "openai-gpt": (
-        transformers.OpenAIGPTConfig,
-        {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT, **WIDE},
-    ),
-    "gpt_neo": (
-        transformers.GPTNeoConfig,
-        {
-            "hidden_size": 32,
-            "num_layers": 2,
-            "num_heads": 4,
-            "attention_types": [[["global", "local"], 1]],
-            "window_size": 8,
-            "max_position_embeddings": CONTEXT,
-            **WIDE,
-        },
-    ),
-    "llama": (
-        transformers.LlamaConfig,
-        {**SIZES, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT, **WIDE},
-    ),
-    "mistral": (
-        transformers.MistralConfig,
-        {**SIZES, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT, "sliding_window": 8, **WIDE},
-    ),
-    "qwen2": (
-        transformers.Qwen2Config,
-        {**SIZES, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT, **WIDE},
-    ),
-    "mamba": (
-        transformers.MambaConfig,
-        {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4, "initializer_range": 0.3},
-    ),
-}
 
 
 def byte_level_tokenizer(*, chat_template: str | None = None) -> transformers.PreTrainedTokenizerFast:
@@ -115,6 +75,15 @@ def config_of(family: str, vocabulary: int, **changes: object) -> transformers.P
     return kind(**{**options, "vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0, **changes})
 
 
+def class_of(family: str) -> type:
+    """The auto class that makes the model which its family is known for."""
+    if family in MASKED:
+        return transformers.AutoModelForMaskedLM
+    if family in ENCODER_DECODER:
+        return transformers.AutoModelForSeq2SeqLM
+    return transformers.AutoModelForCausalLM
+
+
 def save(
     directory: Path,
     family: str = "gpt2",
@@ -127,10 +96,21 @@ def save(
     """Save a model of a family with a byte-level tokenizer, as `save_pretrained` does."""
     tokenizer = byte_level_tokenizer(chat_template=chat_template)
     torch.manual_seed(seed)
-    model = transformers.AutoModelForCausalLM.from_config(config_of(family, len(tokenizer), **config)).to(dtype)
+    model = class_of(family).from_config(config_of(family, len(tokenizer), **config)).to(dtype)
+    _widen(model)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
+
+
+@torch.no_grad()
+def _widen(model: torch.nn.Module) -> None:
+    """Give weights that matter to what transformers starts at or near zero whatever the config says."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("self_attn.sinks", "relative_attention_bias.weight")):
+            parameter.normal_()
+        elif model.config.model_type == "openai-gpt" and name.endswith("c_attn.weight"):
+            parameter.normal_(std=0.3)
 
 
 def change_config(directory: Path, **changes: object) -> None:
