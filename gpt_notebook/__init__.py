@@ -5,6 +5,7 @@
     generate stream chat                    text from a prompt or a conversation
     events                                  the same as it happens; Collector makes completions of it
     next tokenize score perplexity          tokens and likelihoods
+    attention head_scores patch             the inside of a model: maps, scores of heads, interventions
     models load unload use                  models
     status connect cancel shutdown          the model kernel, the process that holds them
 
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
         unload,
         use,
     )
+    from gpt_notebook.attention_maps import (
+        Ablation,
+        Attention,
+        HeadScore,
+        Lens,
+        Patching,
+        attention,
+        head_scores,
+        patch,
+    )
     from gpt_notebook.completion import Collector, Completion
     from gpt_notebook.errors import GenerationInterrupted, GptNotebookError
     from gpt_notebook.identity import __version__
@@ -40,25 +51,33 @@ if TYPE_CHECKING:
     from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
 
 __all__ = [
+    "Ablation",
+    "Attention",
     "ChatMessage",
     "Collector",
     "Completion",
     "GenerationInterrupted",
     "GptNotebookError",
+    "HeadScore",
+    "Lens",
     "ModelInfo",
+    "Patching",
     "Perplexity",
     "SamplingOptions",
     "Status",
     "Token",
     "__version__",
+    "attention",
     "cancel",
     "chat",
     "connect",
     "events",
     "generate",
+    "head_scores",
     "load",
     "models",
     "next",
+    "patch",
     "perplexity",
     "score",
     "shutdown",
@@ -70,17 +89,25 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Ablation": "attention_maps",
+    "Attention": "attention_maps",
     "ChatMessage": "protocol",
     "Collector": "completion",
     "Completion": "completion",
     "GenerationInterrupted": "errors",
     "GptNotebookError": "errors",
+    "HeadScore": "attention_maps",
+    "Lens": "attention_maps",
     "ModelInfo": "protocol",
+    "Patching": "attention_maps",
     "Perplexity": "likelihood",
     "SamplingOptions": "protocol",
     "Status": "protocol",
     "Token": "protocol",
     "__version__": "identity",
+    "attention": "attention_maps",
+    "head_scores": "attention_maps",
+    "patch": "attention_maps",
 }
 """The module of each public name that is not in api.py."""
 

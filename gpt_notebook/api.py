@@ -57,7 +57,13 @@ __all__ = [
 
 @overload
 def generate(  # type: ignore[overload-overlap]  # a string is a sequence of strings, too
-    prompt: str, *, model: Model = ..., chat: bool | None = ..., system: str | None = ..., **options: Unpack[Options]
+    prompt: str,
+    *,
+    model: Model = ...,
+    chat: bool | None = ...,
+    system: str | None = ...,
+    attention: bool = ...,
+    **options: Unpack[Options],
 ) -> Completion: ...
 @overload
 def generate(
@@ -66,6 +72,7 @@ def generate(
     model: Model = ...,
     chat: bool | None = ...,
     system: str | None = ...,
+    attention: bool = ...,
     **options: Unpack[Options],
 ) -> list[Completion]: ...
 def generate(
@@ -74,6 +81,7 @@ def generate(
     model: Model = None,
     chat: bool | None = None,
     system: str | None = None,
+    attention: bool = False,
     **options: Unpack[Options],
 ) -> Any:
     """Go on from a prompt, or from each of a list of prompts, one after the other.
@@ -85,6 +93,7 @@ def generate(
         model: A model string; None is the default one.
         chat: Whether the prompt is a user's turn; None: if the model has a chat template.
         system: What the model is told before the prompt; makes it a chat.
+        attention: Whether to record the attention while it generates, so that `attention(completion)` has it at once.
         **options: The fields of `SamplingOptions`.
 
     Returns:
@@ -96,7 +105,10 @@ def generate(
     """
     name = session.resolve(model)
     prompts = arguments.strings("prompt", prompt)
-    asked = [arguments.generate_request(name, each, chat=chat, system=system, options=options) for each in prompts]
+    asked = [
+        arguments.generate_request(name, each, chat=chat, system=system, attention=attention, options=options)
+        for each in prompts
+    ]
     results: list[tuple[Completion, ...]] = []
     for request in asked:
         results.append(_collect(request, before=tuple(done for result in results for done in result)))
@@ -107,7 +119,12 @@ def generate(
 
 
 def chat(
-    messages: str | Iterable[Message], *, model: Model = None, system: str | None = None, **options: Unpack[Options]
+    messages: str | Iterable[Message],
+    *,
+    model: Model = None,
+    system: str | None = None,
+    attention: bool = False,
+    **options: Unpack[Options],
 ) -> Any:
     """Answer a conversation; see `generate` for the rest.
 
@@ -115,23 +132,32 @@ def chat(
         messages: The turns: `{"role": "user", "content": …}`, `("user", …)` or `ChatMessage`; a string is a user's.
         model: A model string; None is the default one.
         system: What the model is told before the first turn.
+        attention: Whether to record the attention while it generates.
         **options: The fields of `SamplingOptions`.
     """
     request = arguments.generate_request(
-        session.resolve(model), None, messages=messages, system=system, options=options
+        session.resolve(model), None, messages=messages, system=system, attention=attention, options=options
     )
     completions = _collect(request)
     return list(completions) if request.options.n > 1 else completions[0]
 
 
 def stream(
-    prompt: str, *, model: Model = None, chat: bool | None = None, system: str | None = None, **options: Unpack[Options]
+    prompt: str,
+    *,
+    model: Model = None,
+    chat: bool | None = None,
+    system: str | None = None,
+    attention: bool = False,
+    **options: Unpack[Options],
 ) -> TokenStream:
     """Go on from a prompt, token by token.
 
     Closing the stream stops the generation; at its end it has the `completion`.
     """
-    request = arguments.generate_request(session.resolve(model), prompt, chat=chat, system=system, options=options)
+    request = arguments.generate_request(
+        session.resolve(model), prompt, chat=chat, system=system, attention=attention, options=options
+    )
     if request.options.n > 1:
         message = f"stream gives one sample, not n={request.options.n}: use generate, or events"
         raise InvalidRequest(message, param="n")
@@ -145,6 +171,7 @@ def events(
     model: Model = None,
     chat: bool | None = None,
     system: str | None = None,
+    attention: bool = False,
     **options: Unpack[Options],
 ) -> Generator[Event, None, None]:
     """Go on from a prompt or a conversation, as the protocol's events; `Collector` makes completions of them.
@@ -154,7 +181,9 @@ def events(
     """
     name = session.resolve(model)
     return _generation(
-        arguments.generate_request(name, prompt, messages=messages, chat=chat, system=system, options=options)
+        arguments.generate_request(
+            name, prompt, messages=messages, chat=chat, system=system, attention=attention, options=options
+        )
     )
 
 

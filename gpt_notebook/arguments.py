@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any, TypedDict
 
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions
+from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions, check_range
 from gpt_notebook.suggestions import did_you_mean, unknown_name
 
 Message = ChatMessage | Mapping[str, str] | tuple[str, str]
@@ -85,6 +85,45 @@ def whole_number(name: str, value: Any) -> int:
     return int(_value(name, "int", value))
 
 
+def positive(name: str, value: Any) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        InvalidRequest: it is something else.
+    """
+    found = whole_number(name, value)
+    check_range(name, found, low=1)
+    return found
+
+
+def true_or_false(name: str, value: object) -> bool:
+    """Return a choice.
+
+    Raises:
+        InvalidRequest: it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        message = f"{name} is True or False, not {value!r}"
+        raise InvalidRequest(message, param=name)
+    return value
+
+
+def local_model(name: str) -> str:
+    """Return the model string of a model whose weights a model kernel can hold.
+
+    Args:
+        name: a model string as `session.resolve` gives it, so that one with a path begins with it.
+
+    Raises:
+        InvalidRequest: it is a model behind somebody's endpoint.
+    """
+    base = name.partition("+")[0].partition("@")[0]
+    if ":" in base and not base.startswith("/"):
+        message = f"{name} is a model behind an endpoint, which gives text only: attention needs a model kernel with the weights, so name a Hugging Face model or a directory in model="
+        raise InvalidRequest(message, param="model")
+    return name
+
+
 def string(name: str, value: object) -> str:
     """Return one string.
 
@@ -148,6 +187,7 @@ def generate_request(
     messages: str | Iterable[Message] | None = None,
     chat: bool | None = None,
     system: str | None = None,
+    attention: bool = False,
     options: Mapping[str, Any],
 ) -> GenerateRequest:
     """Return the request for a prompt or a conversation; `system` makes a conversation of a prompt.
@@ -172,5 +212,10 @@ def generate_request(
             turns, prompt = (ChatMessage(role="user", content=prompt),), None
         turns = (ChatMessage(role="system", content=system), *(turns or ()))
     return GenerateRequest(
-        model=model, prompt=prompt, messages=turns, chat=chat if turns is None else None, options=sampling
+        model=model,
+        prompt=prompt,
+        messages=turns,
+        chat=chat if turns is None else None,
+        options=sampling,
+        attention=true_or_false("attention", attention),
     )

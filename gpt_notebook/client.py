@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpt_notebook.connection import Target, data_lines, keep_alive, send
 from gpt_notebook.errors import (
@@ -25,6 +25,7 @@ from gpt_notebook.errors import (
 )
 from gpt_notebook.hub import hub_token_for
 from gpt_notebook.protocol import (
+    EVENT_TYPES,
     CancelRequest,
     Done,
     Event,
@@ -43,6 +44,12 @@ from gpt_notebook.protocol import (
     decode_event,
     encode,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
+    from gpt_notebook.attention_protocol import Event as AttentionEvent
 
 CONNECT_TIMEOUT = 5.0
 STATUS_TIMEOUT = 10.0
@@ -102,6 +109,28 @@ class Client:
         """Score texts: one `Scored` event each, in order."""
         return self._stream("/v1/score", request)
 
+    def inspect(self, request: StreamRequest) -> Generator[AttentionEvent, None, None]:
+        """Ask about the inside of a model; closing the generator cancels."""
+        from gpt_notebook.attention_protocol import EVENT_TYPES, PATHS
+
+        return self._stream(PATHS[type(request)], request, EVENT_TYPES)
+
+    def array(self, request: ArrayRequest) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return an array of the inside of a model, shape as the request says.
+
+        Raises:
+            AttentionNotFound: the model kernel has forgotten the attention that it is of.
+            ConnectionLost: it broke off.
+        """
+        from gpt_notebook.array_body import read_array
+        from gpt_notebook.attention_protocol import PATHS
+
+        with self._answer("POST", PATHS[type(request)], request, hub_token=None, timeout=None) as response:
+            array = read_array(response)
+        if array is None:
+            raise self._stranger()
+        return array
+
     def tokenize(self, request: TokenizeRequest) -> list[Token]:
         """Cut a text into tokens."""
         return self._tokens("/v1/tokenize", request)
@@ -147,19 +176,22 @@ class Client:
                 raise self._stranger() from error
             return answer
 
-    def _stream(self, path: str, request: GenerateRequest | LoadRequest | ScoreRequest) -> Generator[Event, None, None]:
+    def _stream(
+        self, path: str, request: object, known: Mapping[str, type[Any]] = EVENT_TYPES
+    ) -> Generator[Any, None, None]:
         """Yield the events of a stream until its end marker.
 
         Raises:
             ConnectionLost: it ended without one, or an event is missing.
             GptNotebookError: what the model kernel says about a request that failed.
         """
-        hub_token = self._hub_token(request.model)
+        model = getattr(request, "model", None)  # a question about an attention names none
+        hub_token = None if model is None else self._hub_token(model)
         with self._answer("POST", path, request, hub_token=hub_token, timeout=None) as response:
             for number, data in enumerate(data_lines(response)):
                 if data.get("seq") != number:
                     raise self._lost()
-                event = decode_event(data)
+                event = decode_event(data, known)
                 if isinstance(event, Failed):
                     raise from_json(event.error)
                 if event is not None:

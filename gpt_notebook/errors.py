@@ -12,7 +12,9 @@
     │   ├── ModelDamaged              a weight file that is incomplete or corrupt
     │   ├── ModelUnsafe               weights or code that would run someone else's program
     │   ├── ModelUnsupported          a model that cannot do what was asked
-    │   └── ModelInUse                a model that cannot be unloaded now
+    │   ├── ModelInUse                a model that cannot be unloaded now
+    │   └── ModelChanged              its files have been saved again since
+    ├── AttentionNotFound             the model kernel has forgotten this attention, or never had it
     ├── OutOfMemory                   no room for the weights or for the request
     ├── TooManyRequests               the queue is full
     ├── RequestCancelled              somebody stopped it before there was an answer
@@ -149,6 +151,21 @@ class ModelInUse(ModelError):
 
     code = "model_in_use"
     status = 409
+
+
+class ModelChanged(ModelError):
+    """The model is not any more what it was when something was made of it."""
+
+    code = "model_changed"
+    status = 409
+
+
+class AttentionNotFound(GptNotebookError):
+    """The model kernel has forgotten this attention, or never had it; our client makes it again."""
+
+    code = "attention_not_found"
+    status = 404
+    kind = "invalid_request_error"
 
 
 class OutOfMemory(GptNotebookError):

@@ -17,6 +17,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar, Union, dataclass_transform
 
@@ -102,14 +103,14 @@ class SamplingOptions:
         Raises:
             InvalidRequest: names the option, its value and what is possible.
         """
-        _check("max_new_tokens", self.max_new_tokens, low=1)
-        _check("temperature", self.temperature, low=0, high=100)
-        _check("top_p", self.top_p, above=0, high=1)
-        _check("top_k", self.top_k, low=0)
-        _check("n", self.n, low=1, high=MAX_SAMPLES)
-        _check("logprobs", self.logprobs, low=0, high=MAX_TOP_LOGPROBS)
+        check_range("max_new_tokens", self.max_new_tokens, low=1)
+        check_range("temperature", self.temperature, low=0, high=100)
+        check_range("top_p", self.top_p, above=0, high=1)
+        check_range("top_k", self.top_k, low=0)
+        check_range("n", self.n, low=1, high=MAX_SAMPLES)
+        check_range("logprobs", self.logprobs, low=0, high=MAX_TOP_LOGPROBS)
         if self.seed is not None:
-            _check("seed", self.seed, low=0, high=2**53 - MAX_SAMPLES)
+            check_range("seed", self.seed, low=0, high=2**53 - MAX_SAMPLES)
         if len(self.stop) > MAX_STOP_STRINGS:
             text = f"at most {MAX_STOP_STRINGS} stop strings, not {len(self.stop)}"
             raise InvalidRequest(text, param="stop")
@@ -118,7 +119,7 @@ class SamplingOptions:
             raise InvalidRequest(text, param="stop")
 
 
-def _check(
+def check_range(
     name: str, value: float, *, low: float | None = None, above: float | None = None, high: float | None = None
 ) -> None:
     """Refuse a number outside its range; `not (a <= b)` also catches NaN."""
@@ -138,7 +139,7 @@ def _shown(value: float) -> str:
         return "a number that long"
 
 
-def _check_text(name: str, text: str | None) -> None:
+def check_text(name: str, text: str | None) -> None:
     """Refuse half of a surrogate pair, which no encoding can carry."""
     try:
         (text or "").encode()
@@ -160,7 +161,7 @@ class ChatMessage:
         Raises:
             InvalidRequest: says where it is broken.
         """
-        _check_text("content", self.content)
+        check_text("content", self.content)
 
 
 @message
@@ -174,6 +175,8 @@ class GenerateRequest:
     chat: bool | None = None
     """Whether `prompt` is put to the model as a user's turn; None: if the model has a chat template."""
     options: SamplingOptions = field(default_factory=SamplingOptions)
+    attention: bool = False
+    """Whether to keep the attention of prompt and completion as it is computed, for questions afterwards."""
 
     def __post_init__(self) -> None:
         """Refuse none or several prompts, and an empty conversation.
@@ -185,7 +188,7 @@ class GenerateRequest:
         if len(given) != 1:
             text = f"give exactly one of prompt, prompt_token_ids and messages, not {' and '.join(given) or 'none'}"
             raise InvalidRequest(text)
-        _check_text("prompt", self.prompt)
+        check_text("prompt", self.prompt)
         if self.messages is not None and not self.messages:
             text = "a conversation needs at least one message"
             raise InvalidRequest(text, param="messages")
@@ -244,7 +247,7 @@ class NextRequest:
         Raises:
             InvalidRequest: says so.
         """
-        _check("k", self.k, low=1)
+        check_range("k", self.k, low=1)
 
 
 @message
@@ -394,6 +397,9 @@ class Memory:
     weights: int
     process: int
     """Resident memory of the whole process, shared pages of mapped files included."""
+    captures: int = 0
+    """Recorded attentions, which have a budget of their own."""
+    captures_budget: int = 0
 
 
 @message
@@ -434,11 +440,12 @@ class Progress:
     """How far something is that has to happen first."""
 
     type: ClassVar[str] = "progress"
-    stage: Literal["starting", "downloading", "reading", "queued"]
+    stage: Literal["starting", "downloading", "reading", "queued", "recording", "computing"]
     model: str = ""
     done: int = 0
     total: int = 0
-    """In bytes; for `queued`, how many requests are ahead in `done`."""
+    """In bytes; for `recording` an attention in tokens, for `computing` in heads or tokens; for `queued`, how many
+    requests are ahead in `done`."""
 
 
 @message
@@ -518,12 +525,12 @@ def encode(value: Any) -> dict[str, Any]:
     return dataclasses.asdict(value)
 
 
-def encode_event(event: Event, seq: int) -> dict[str, Any]:
+def encode_event(event: Any, seq: int) -> dict[str, Any]:
     """Return an event with its type and its number in the stream."""
     return {"type": event.type, "seq": seq, **dataclasses.asdict(event)}
 
 
-def decode_event(data: dict[str, Any]) -> Event | None:
-    """Return the event, or None for a type that this version doesn't know."""
-    cls = EVENT_TYPES.get(str(data.get("type")))
+def decode_event(data: dict[str, Any], known: Mapping[str, type[Any]] = EVENT_TYPES) -> Any:
+    """Return the event, or None for a type that is not among the known ones: it is of a later version."""
+    cls = known.get(str(data.get("type")))
     return None if cls is None else decode(cls, data)

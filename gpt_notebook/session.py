@@ -15,13 +15,14 @@ from gpt_notebook import launcher, saved_models
 from gpt_notebook.client import Client
 from gpt_notebook.connection import origin
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.protocol import Event
+from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import Settings
 
 Model = str | os.PathLike[str] | None
 """A model string, a path, or None for the default."""
 
 _Answer = TypeVar("_Answer")
+_Event = TypeVar("_Event")
 
 
 class Session:
@@ -89,7 +90,9 @@ class Session:
         except launcher.LEAVING:
             return call(launcher.ensure(self.settings))
 
-    def stream(self, call: Callable[[Client], Generator[Event, None, None]]) -> Generator[Event, None, None]:
+    def stream(
+        self, call: Callable[[Client], Generator[_Event, None, None]]
+    ) -> Generator[_Event | Progress, None, None]:
         """Yield the events of the model kernel; if one leaves before the first of them, those of its successor."""
         begun = False
         for last_attempt in (False, True):

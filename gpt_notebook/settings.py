@@ -44,6 +44,8 @@ class Settings:
     """CPU threads of a decode step; None: chosen by the size of the model."""
     memory_budget: int | None = None
     """What the weights of all loaded models may take together; None: 60 % of the device's memory."""
+    attention_budget: int | None = None
+    """What recorded attentions may take together, beside the weights; None: 10 % of the device's memory."""
     max_requests: int = 64
     """How many requests may run or wait; more are refused for now."""
     max_body: int = 4 * MIB

@@ -56,6 +56,13 @@ def test_every_option_is_sent_explicitly(model_kernel):
     }
 
 
+def test_attention_is_recorded_only_where_it_is_asked_for(model_kernel):
+    gpt.generate("Once")
+    assert asked(model_kernel)["attention"] is False
+    gpt.generate("Once", attention=True)
+    assert asked(model_kernel)["attention"] is True
+
+
 def test_numbers_may_come_from_numpy_and_stop_may_be_one_string(model_kernel):
     gpt.generate("Once", max_new_tokens=np.int64(5), temperature=np.float32(0.5), top_p=1, stop="\n")
     options = asked(model_kernel)["options"]

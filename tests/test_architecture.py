@@ -8,7 +8,7 @@ import pytest
 import gpt_notebook
 
 PACKAGE = Path(gpt_notebook.__file__).parent
-SHARED = {"visible_text", "protocol", "errors", "settings", "identity", "runtime", "storyteller"}
+SHARED = {"visible_text", "protocol", "attention_protocol", "errors", "settings", "identity", "runtime", "storyteller"}
 HEAVY = {
     "torch",
     "transformers",

@@ -72,6 +72,9 @@ def status_report(status: Status, default_model: str) -> Report:
     if status.memory:
         held = f"{size(status.memory.weights)} of {size(status.memory.budget)} for weights on {status.memory.device}"
         facts.append(("memory", f"{held} · process {size(status.memory.process)}"))
+        if status.memory.captures:
+            kept = f"{size(status.memory.captures)} of {size(status.memory.captures_budget)}"
+            facts.append(("attention", f"{kept} for what has been recorded"))
     if not status.models:
         facts.append(("loaded", "no model yet"))
     if not status.requests:
@@ -120,6 +123,10 @@ def progress_report(event: Progress) -> tuple[str, float | None]:
         return "starting the model kernel…", None
     if event.stage == "queued":
         return f"waiting: {counted(event.done, 'request')} ahead", None
+    if event.stage == "recording":
+        return f"reading: {event.done:,} of {event.total:,} tokens", event.done / max(1, event.total)
+    if event.stage == "computing":
+        return "computing…", event.done / max(1, event.total)
     doing = "downloading" if event.stage == "downloading" else "loading"
     if not event.total:
         return f"{doing} {event.model}…", None

@@ -71,18 +71,20 @@ def _shade(logprob: float) -> str:
 
 
 def _tooltip(token: Token) -> str:
-    lines = [f"{_quoted(token.text, token.bytes)}  {_percent_of(token.logprob)}  id {token.id}"]
-    lines += [f"{_percent_of(each.logprob):>7}  {_quoted(each.text)}" for each in token.top_logprobs]
+    lines = [f"{quoted(token.text, token.bytes)}  {percent_of(token.logprob)}  id {token.id}"]
+    lines += [f"{percent_of(each.logprob):>7}  {quoted(each.text)}" for each in token.top_logprobs]
     return "\n".join(lines)
 
 
-def _quoted(text: str, raw: Sequence[int] = ()) -> str:
+def quoted(text: str, raw: Sequence[int] = ()) -> str:
+    """Return a token's text with its spaces and line ends visible; its bytes where it is only a piece of a character."""
     if raw and not text:
         return " ".join(f"{byte:02X}" for byte in raw)
     return visible(text).replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥")
 
 
-def _percent_of(logprob: float | None) -> str:
+def percent_of(logprob: float | None) -> str:
+    """Return the probability that a logprob stands for, or "" where there is none."""
     return "" if logprob is None else _percent(math.exp(logprob))
 
 

@@ -6,12 +6,11 @@ Knows HTTP and the protocol, and nothing of torch: the engine may be a fake.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -23,15 +22,13 @@ from starlette.requests import ClientDisconnect
 
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelKernelBusy, ModelKernelStopping
 from gpt_notebook.identity import __version__, source_hash
-from gpt_notebook.model_kernel import openai_routes
+from gpt_notebook.model_kernel import attention_routes, openai_routes
 from gpt_notebook.model_kernel.bodies import parsed
-from gpt_notebook.model_kernel.event_stream import EventStream, sse_data, to_its_end, unexpected, while_connected
+from gpt_notebook.model_kernel.event_stream import stream, unexpected, while_connected
 from gpt_notebook.model_kernel.guard import Guard, error_response
 from gpt_notebook.model_kernel.interface import EngineInterface
 from gpt_notebook.protocol import (
     CancelRequest,
-    Event,
-    Failed,
     GenerateRequest,
     LoadRequest,
     NextRequest,
@@ -42,7 +39,6 @@ from gpt_notebook.protocol import (
     TokenizeRequest,
     UnloadRequest,
     encode,
-    encode_event,
 )
 from gpt_notebook.settings import Settings
 
@@ -122,6 +118,7 @@ def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None
     app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _unknown)
     _add_routes(app, kernel)
+    app.include_router(attention_routes.router(kernel.engine))
     app.include_router(openai_routes.router(kernel.engine))
     return Guard(app, token=token, hosts=hosts, max_body=kernel.settings.max_body)
 
@@ -188,29 +185,6 @@ async def _tokens(tokens: list[Token]) -> Response:
         return f'{{"tokens": [{", ".join(json.dumps(encode(token)) for token in tokens)}]}}'
 
     return Response(await asyncio.to_thread(content), media_type="application/json")
-
-
-async def stream(request: Request, events: AsyncGenerator[Event]) -> Response:
-    """Return the response that sends events as they come.
-
-    A request that fails before its first event is an error response; later on the error is the last event.
-
-    Raises:
-        GptNotebookError: what happened before the first event.
-        ClientDisconnect: nobody waited for it any more.
-    """
-    first = await while_connected(request, anext(events))
-
-    numbers = itertools.count()
-
-    def chunk(event: Event) -> bytes:
-        return sse_data(encode_event(event, next(numbers)))
-
-    async def rest() -> AsyncGenerator[bytes]:
-        async for event in events:
-            yield chunk(event)
-
-    return EventStream(chunk(first), to_its_end(rest(), lambda error: chunk(Failed(error=error.to_json()))))
 
 
 async def _known(_: Request, error: Exception) -> Response:

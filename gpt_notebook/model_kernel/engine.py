@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 
-import torch
-
-from gpt_notebook.errors import GptNotebookError, OutOfMemory
+from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
+from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.model_kernel import prompts
-from gpt_notebook.model_kernel.admission import Admission, Request
+from gpt_notebook.model_kernel.attention.recording import Capture
 from gpt_notebook.model_kernel.generation import Generation
-from gpt_notebook.model_kernel.loading import LoadedModel
-from gpt_notebook.model_kernel.models import Models
-from gpt_notebook.model_kernel.scheduler import Scheduler, Work
+from gpt_notebook.model_kernel.inspection import Inspection
+from gpt_notebook.model_kernel.model_config import EVERY_KIND
+from gpt_notebook.model_kernel.runner import Runner
 from gpt_notebook.model_kernel.scoring import NextToken, Scoring
 from gpt_notebook.protocol import (
     Done,
@@ -33,7 +30,6 @@ from gpt_notebook.protocol import (
     Memory,
     ModelInfo,
     NextRequest,
-    Progress,
     RequestInfo,
     ScoreRequest,
     Started,
@@ -48,10 +44,10 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         """Begin with no model loaded."""
-        self._settings = settings
-        self._models = Models(settings)
-        self._scheduler = Scheduler(str(self._models.device))
-        self._admission = Admission(settings.max_requests)
+        self._runner = Runner(settings)
+        self._models = self._runner.models
+        self._admission = self._runner.admission
+        self._inspection = Inspection(settings, self._runner)
 
     # --- what it does now -------------------------------------------------------------------------------------------
 
@@ -68,7 +64,7 @@ class Engine:
     @property
     def threads(self) -> int:
         """How many CPU threads a step of a model that isn't small uses."""
-        return self._settings.threads or os.cpu_count() or 1
+        return self._runner.threads
 
     def requests(self) -> list[RequestInfo]:
         """Return what runs or waits."""
@@ -79,8 +75,9 @@ class Engine:
         return self._models.loaded()
 
     def memory(self) -> Memory:
-        """Return what the models take."""
-        return self._models.memory()
+        """Return what the models and recorded attentions take."""
+        captures = self._inspection.captures
+        return replace(self._models.memory(), captures=captures.bytes, captures_budget=captures.budget)
 
     async def available(self) -> list[ModelInfo]:
         """Return every model that can be used without a download."""
@@ -94,8 +91,8 @@ class Engine:
         Raises:
             GptNotebookError: it can't be done, or failed on the way.
         """
-        with self._admitted(request.model) as entry:
-            async for progress in self._load(entry, hub_token):
+        with self._runner.admitted(request.model) as entry:
+            async for progress in self._runner.load(entry, hub_token):
                 yield progress
             model = entry.loaded
             with model.used():
@@ -109,9 +106,14 @@ class Engine:
                     prompt_token_ids=tuple(prompt.token_ids),
                     options=prompt.options,
                 )
-                async with contextlib.aclosing(self._run(entry, Generation(model, prompt))) as events:
+                budget = self._inspection.captures.budget if request.attention else None
+                work = Generation(model, prompt, attention_budget=budget)
+                async with contextlib.aclosing(self._runner.run(entry, work, small=model.is_small)) as events:
                     async for event in events:
-                        yield event
+                        if isinstance(event, Capture):
+                            self._inspection.captures.keep(event)
+                        else:
+                            yield event
                 yield Done(timing=entry.timing())
 
     async def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
@@ -120,13 +122,15 @@ class Engine:
         Raises:
             GptNotebookError: it can't be done, or failed on the way.
         """
-        with self._admitted(request.model) as entry:
-            async for progress in self._load(entry, hub_token):
+        with self._runner.admitted(request.model) as entry:
+            async for progress in self._runner.load(entry, hub_token):
                 yield progress
             model = entry.loaded
             with model.used():
                 texts = await asyncio.to_thread(prompts.texts_to_score, model, request)
-                async with contextlib.aclosing(self._run(entry, Scoring(model, texts))) as events:
+                async with contextlib.aclosing(
+                    self._runner.run(entry, Scoring(model, texts), small=model.is_small)
+                ) as events:
                     async for event in events:
                         yield event
                 yield Done()
@@ -137,12 +141,14 @@ class Engine:
         Raises:
             GptNotebookError: it can't be done.
         """
-        with self._admitted(request.model) as entry:
-            model = await self._loaded(entry, hub_token)
+        with self._runner.admitted(request.model) as entry:
+            model = await self._runner.loaded(entry, hub_token)
             with model.used():
                 ids = await asyncio.to_thread(prompts.encode, model, request.prompt)
                 prompts.check_length(model, len(ids))
-                async with contextlib.aclosing(self._run(entry, NextToken(model, ids, request.k))) as tokens:
+                async with contextlib.aclosing(
+                    self._runner.run(entry, NextToken(model, ids, request.k), small=model.is_small)
+                ) as tokens:
                     return [token async for token in tokens]
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
@@ -151,8 +157,8 @@ class Engine:
         Raises:
             GptNotebookError: the model can't be loaded.
         """
-        with self._admitted(request.model) as entry:
-            model = await self._loaded(entry, hub_token)
+        with self._runner.admitted(request.model) as entry:
+            model = await self._runner.loaded(entry, hub_token, kinds=EVERY_KIND)
 
             def work() -> list[Token]:
                 ids = model.tokenizer(request.text, add_special_tokens=request.add_special_tokens)["input_ids"]
@@ -166,11 +172,19 @@ class Engine:
         Raises:
             GptNotebookError: it can't be loaded.
         """
-        with self._admitted(request.model) as entry:
-            async for progress in self._load(entry, hub_token, dtype=request.dtype):
+        with self._runner.admitted(request.model) as entry:
+            async for progress in self._runner.load(entry, hub_token, dtype=request.dtype, kinds=EVERY_KIND):
                 yield progress
             yield Loaded(model=entry.loaded.info())
             yield Done()
+
+    def inspect(self, request: StreamRequest, *, hub_token: str | None = None) -> AsyncGenerator[AttentionEvent]:
+        """Yield the events of an answer about the inside of a model; see `Inspection`."""
+        return self._inspection.inspect(request, hub_token=hub_token)
+
+    def array(self, request: ArrayRequest) -> AsyncGenerator[tuple[int, ...] | memoryview]:
+        """Yield an array's shape, and then its elements as they are computed; see `Inspection`."""
+        return self._inspection.array(request)
 
     def unload(self, model: str) -> None:
         """Give a model's memory back.
@@ -187,72 +201,5 @@ class Engine:
 
     def close(self) -> None:
         """End all work and let the weights go."""
-        self.cancel(None)
-        self._scheduler.close()
-        self._models.close()
-
-    # --- the way of a request ---------------------------------------------------------------------------------------
-
-    def _admitted(self, model: str) -> AbstractContextManager[Request]:
-        """Let a request in.
-
-        Raises:
-            TooManyRequests: enough are running and waiting.
-        """
-        return self._admission.admitted(self._models.name_of(model))
-
-    async def _load(self, request: Request, hub_token: str | None, dtype: str | None = None) -> AsyncIterator[Progress]:
-        """Yield the progress of loading the request's model, which it has afterwards."""
-        request.state = "loading"
-        async for found in self._models.ready(request.model, dtype=dtype, hub_token=hub_token):
-            if isinstance(found, Progress):
-                yield found
-            else:
-                request.loaded = found
-        request.state = "queued"
-
-    async def _loaded(self, request: Request, hub_token: str | None) -> LoadedModel:
-        """Return the request's model, with nobody watching the progress."""
-        async for _ in self._load(request, hub_token):
-            pass
-        return request.loaded
-
-    async def _run(self, entry: Request, work: Work) -> AsyncGenerator[Any]:
-        """Hand work to the scheduler and yield what it emits until it ends.
-
-        Raises:
-            GptNotebookError: the work failed; other requests go on.
-        """
-        loop = asyncio.get_running_loop()
-        emitted: asyncio.Queue[Any] = asyncio.Queue()
-
-        def emit(item: Any) -> None:
-            with contextlib.suppress(RuntimeError):  # The event loop is gone: so is everybody who would listen.
-                loop.call_soon_threadsafe(emitted.put_nowait, item)
-
-        work.emit = emit
-        entry.work = work
-        work.cancelled = entry.cancelled
-        entry.state = "running"
-        work.threads = 1 if entry.loaded.is_small else self.threads
-        self._scheduler.submit(work)
-        try:
-            while (item := await emitted.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise _as_known(item, entry.model) from item
-                yield item
-        finally:
-            work.cancelled = True
-
-
-def _as_known(error: BaseException, model: str) -> GptNotebookError:
-    """Return an error of ours for one from a step."""
-    if isinstance(error, GptNotebookError):
-        return error
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        message = f"out of memory while running {model}: shorten the prompt, lower --max, or unload another model"
-        return OutOfMemory(message)
-    reason = next(iter(str(error).splitlines()), "")[:300]
-    return GptNotebookError(f"{model} failed ({type(error).__name__}: {reason}): see  gpt-notebook logs")
+        self._runner.close()
+        self._inspection.close()

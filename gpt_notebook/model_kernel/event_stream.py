@@ -1,19 +1,26 @@
-"""Server-sent events: one event a line, and the end of the request when nobody reads any more."""
+"""Server-sent events: one event a line, and the end of the request when nobody reads any more.
+
+Every answer that takes its time is here: `ClosingStream` for whatever is sent piece by piece, `while_connected` for what
+is waited for before anything is sent.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, ClassVar, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from gpt_notebook.errors import GptNotebookError
+from gpt_notebook.protocol import Failed, encode_event
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +34,16 @@ SIGN_OF_LIFE = b": still here\n\n"
 """A comment, which clients of server-sent events ignore."""
 
 
-class EventStream(StreamingResponse):
-    """A response whose generator is closed as soon as its client has left, and that is never silent for long."""
+class ClosingStream(StreamingResponse):
+    """A response whose generator is closed as soon as its client has left, or takes nothing any more."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
-        """Take the first chunk, which was waited for before the status was decided, and the generator of the others."""
-        self._rest = rest
-        super().__init__(_chain(first, rest), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    sign_of_life: ClassVar[bytes | None] = None
+    """What is sent after a silence; None where nothing may come between the pieces."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes | memoryview], *, media_type: str, headers: dict[str, str]) -> None:
+        """Take the generator of what is to be sent, and what comes before it."""
+        self._pieces = pieces
+        super().__init__(pieces, media_type=media_type, headers={"Cache-Control": "no-store", **headers})
 
     async def __call__(
         self,
@@ -51,24 +61,69 @@ class EventStream(StreamingResponse):
                 await send(message)
             last = now()
 
-        async def live() -> None:
+        async def live(sign: bytes) -> None:
             while True:
                 await asyncio.sleep(last + SIGN_OF_LIFE_SECONDS - now())
                 if now() >= last + SIGN_OF_LIFE_SECONDS and not sending.done():
-                    await send_in_time({"type": "http.response.body", "body": SIGN_OF_LIFE, "more_body": True})
+                    await send_in_time({"type": "http.response.body", "body": sign, "more_body": True})
 
         sending = asyncio.create_task(self.stream_response(send_in_time))
-        others = {asyncio.create_task(_disconnected(receive)), asyncio.create_task(live())}
+        others = {asyncio.create_task(_disconnected(receive))}
+        if self.sign_of_life is not None:
+            others.add(asyncio.create_task(live(self.sign_of_life)))
         try:
             await asyncio.wait({sending, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (sending, *others):
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
-            # A reader that was too slow is treated like one that has left: there is nobody to tell.
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await sending
-            await self._rest.aclose()
+            async with contextlib.aclosing(self._pieces):
+                # A reader that was too slow is treated like one that has left: there is nobody to tell.
+                with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                    await sending
+
+
+class EventStream(ClosingStream):
+    """Server-sent events, never silent for long."""
+
+    sign_of_life = SIGN_OF_LIFE
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
+        """Take the first chunk, which was waited for before the status was decided, and the generator of the others."""
+        super().__init__(_chain(first, rest), media_type="text/event-stream", headers={})
+
+
+async def stream(request: Request, events: AsyncGenerator[Any], *, large: bool = False) -> Response:
+    """Return the response that sends an engine's events as they come.
+
+    A request that fails before its first event is an error response; later on the error is the last event.
+
+    Args:
+        request: who asked.
+        events: the events, each of a class that has a `type`.
+        large: whether one event may be megabytes of computed numbers. Those are written in a thread, so that nobody else
+            waits, and what JSON has no number for is null.
+
+    Raises:
+        GptNotebookError: what happened before the first event.
+        ClientDisconnect: nobody waited for it any more.
+    """
+    first = await while_connected(request, anext(events))
+    numbers = itertools.count()
+
+    def chunk(event: Any) -> bytes:
+        data = encode_event(event, next(numbers))
+        return sse_data(_finite(data) if large else data)
+
+    async def chunk_of(event: Any) -> bytes:
+        return await asyncio.to_thread(chunk, event) if large else chunk(event)
+
+    async def rest() -> AsyncGenerator[bytes]:
+        async with contextlib.aclosing(events):
+            async for event in events:
+                yield await chunk_of(event)
+
+    return EventStream(await chunk_of(first), to_its_end(rest(), lambda error: chunk(Failed(error=error.to_json()))))
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -122,7 +177,20 @@ def sse_data(data: Any) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode()
 
 
-async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+def _finite(data: Any) -> Any:
+    """Return what becomes JSON with None in the place of infinities and of what is not a number."""
+    match data:
+        case dict():
+            return {name: _finite(value) for name, value in data.items()}
+        case list() | tuple():
+            return [_finite(value) for value in data]
+        case float() if not math.isfinite(data):
+            return None
+    return data
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with contextlib.aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk

@@ -11,6 +11,9 @@ import time
 import torch
 
 from gpt_notebook.model_kernel import sampling
+from gpt_notebook.model_kernel.attention.capture import Recorder
+from gpt_notebook.model_kernel.attention.probe import layout_of
+from gpt_notebook.model_kernel.attention.recording import Capture, Text, check_budget
 from gpt_notebook.model_kernel.loading import LoadedModel
 from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.scheduler import Work
@@ -26,6 +29,8 @@ class Sample:
         """Begin where the prompt ends; sample i of n draws with seed + i."""
         self.index = index
         self.generated = 0
+        self.shown_ids: list[int] = []
+        """The tokens of the completion, so far."""
         self.finish_reason: FinishReason | None = None
         self._model = model
         self._options = prompt.options
@@ -63,11 +68,20 @@ class Sample:
 class Generation(Work):
     """The work of one request."""
 
-    def __init__(self, model: LoadedModel, prompt: Prompt) -> None:
-        """Begin before the prompt is read."""
+    def __init__(self, model: LoadedModel, prompt: Prompt, *, attention_budget: int | None = None) -> None:
+        """Begin before the prompt is read.
+
+        Args:
+            model: what generates.
+            prompt: where it starts.
+            attention_budget: for an attention that is recorded on the way, how many bytes it may take; emits a
+                `Capture` for each sample before its end. None: no attention.
+        """
         super().__init__()
+        self._attention_budget = attention_budget
         self._model = model
         self._prompt = prompt.token_ids
+        self._max_new_tokens = prompt.options.max_new_tokens
         self._samples = [Sample(i, model, prompt) for i in range(prompt.options.n)]
         self._sequences: dict[int, tuple[Sequence, int]] = {}
         """For each running sample, what has been read of it and the token to read next."""
@@ -99,21 +113,46 @@ class Generation(Work):
 
     def _prefill(self) -> None:
         """Read the prompt once for all samples."""
-        sequence = Sequence(self._model)
+        sequence = Sequence(self._model, self._recorder())
         logits = sequence.read(self._prompt)  # (vocabulary,)
         for sample in self._samples:
             last = sample is self._samples[-1]
             self._advance(sample, sequence if last else sequence.fork(), logits)
 
+    def _recorder(self) -> Recorder | None:
+        """Return what records the attention of all that is read, if that is wanted and possible on the way.
+
+        Raises:
+            OutOfMemory: it would take more than is set aside for it.
+        """
+        if self._attention_budget is None or not layout_of(self._model).in_pieces:
+            return None
+        capacity = len(self._prompt) + self._max_new_tokens
+        check_budget(self._model, capacity, self._attention_budget)
+        return Recorder(capacity)
+
     def _advance(self, sample: Sample, sequence: Sequence, logits: torch.Tensor) -> None:
         token_id, shown = sample.choose(logits)
         self._sequences[sample.index] = (sequence, token_id)
+        sample.shown_ids += [token.id for token in shown]
         self._say(sample, shown)
 
     def _say(self, sample: Sample, shown: list[Token]) -> None:
         if shown:
             self.emit(Tokens(index=sample.index, tokens=tuple(shown)))
         if sample.finish_reason is not None:
-            self._sequences.pop(sample.index, None)
+            sequence, _ = self._sequences.pop(sample.index, (None, None))
+            if sequence is not None and sequence.recording:
+                self._keep_attention(sample, sequence)
             usage = Usage(prompt_tokens=len(self._prompt), completion_tokens=sample.generated)
             self.emit(Finished(index=sample.index, finish_reason=sample.finish_reason, usage=usage))
+
+    def _keep_attention(self, sample: Sample, sequence: Sequence) -> None:
+        """Emit the attention of the prompt and a sample's completion, whose last token has not been read yet."""
+        ids = (*self._prompt, *sample.shown_ids)
+        if unread := ids[len(sequence) :]:
+            sequence.read(unread)
+        model = self._model
+        self.emit(
+            Capture(model.source.name, model.fingerprint, Text(ids), layout_of(model), sequence.recorded(len(ids)))
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
+from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.protocol import (
     Event,
     GenerateRequest,
@@ -71,6 +73,14 @@ class EngineInterface(Protocol):
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
         """Return the tokens of a text."""
+        ...
+
+    def inspect(self, request: StreamRequest, *, hub_token: str | None = None) -> AsyncGenerator[AttentionEvent]:
+        """Yield the events of an answer about the inside of a model."""
+        ...
+
+    def array(self, request: ArrayRequest) -> AsyncGenerator[tuple[int, ...] | memoryview]:
+        """Yield an array's shape, and then its float32 elements in C order, as they are computed."""
         ...
 
     def unload(self, model: str) -> None:

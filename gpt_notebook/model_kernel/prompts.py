@@ -42,7 +42,7 @@ def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
         text, ids = rendered.text, rendered.token_ids
     elif request.prompt_token_ids is not None:
         text, ids = "", list(request.prompt_token_ids)
-        _check_ids(model, ids)
+        check_ids(model, ids)
     else:
         text = request.prompt or ""
         ids = encode(model, text)
@@ -69,7 +69,7 @@ def _rendered(model: LoadedModel, request: GenerateRequest) -> chat.ChatPrompt |
     return None
 
 
-def encode(model: LoadedModel, text: str) -> list[int]:
+def encode(model: LoadedModel, text: str, *, name: str = "prompt") -> list[int]:
     """Return the ids of a prompt, exactly the tokenizer's; an empty one is the token that begins every text.
 
     Raises:
@@ -79,12 +79,12 @@ def encode(model: LoadedModel, text: str) -> list[int]:
     if ids:
         return ids
     if model.tokenizer.bos_token_id is None:
-        message = f"the prompt is empty, and {model.source.name} has no token to begin with: give it a word"
-        raise InvalidRequest(message, param="prompt")
+        message = f"the {name} is empty, and {model.source.name} has no token to begin with: give it a word"
+        raise InvalidRequest(message, param=name)
     return [model.tokenizer.bos_token_id]
 
 
-def check_length(model: LoadedModel, length: int, *, room_for: int = 0) -> None:
+def check_length(model: LoadedModel, length: int, *, room_for: int = 0, name: str = "prompt") -> None:
     """Refuse what doesn't fit the model's context.
 
     Raises:
@@ -92,20 +92,25 @@ def check_length(model: LoadedModel, length: int, *, room_for: int = 0) -> None:
     """
     if model.context_length and length + room_for > model.context_length:
         message = (
-            f"the prompt has {length:,} tokens and {model.source.name} reads at most {model.context_length:,}"
+            f"the {name} has {length:,} tokens and {model.source.name} reads at most {model.context_length:,}"
             f"{' with the completion' if room_for else ''}: shorten it"
         )
-        raise ContextLengthExceeded(message, param="prompt")
+        raise ContextLengthExceeded(message, param=name)
 
 
-def _check_ids(model: LoadedModel, ids: Sequence[int]) -> None:
+def check_ids(model: LoadedModel, ids: Sequence[int], *, name: str = "prompt_token_ids") -> None:
+    """Refuse ids that the model doesn't have, and none at all.
+
+    Raises:
+        InvalidRequest: names the first of them.
+    """
     vocabulary = model.module.get_input_embeddings().num_embeddings
     if not ids:
-        message = "prompt_token_ids is empty: give at least one id"
-        raise InvalidRequest(message, param="prompt_token_ids")
+        message = f"{name} is empty: give at least one id"
+        raise InvalidRequest(message, param=name)
     if bad := [i for i in ids if not 0 <= i < vocabulary]:
         message = f"{bad[0]} is no token id of {model.source.name}: ids go from 0 to {vocabulary - 1:,}"
-        raise InvalidRequest(message, param="prompt_token_ids")
+        raise InvalidRequest(message, param=name)
 
 
 def texts_to_score(model: LoadedModel, request: ScoreRequest) -> list[tuple[list[int], list[int]]]:

@@ -6,12 +6,16 @@ and one with neither reads the whole sequence again at each step.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Sequence as Ids
 from typing import Any
 
 import torch
 
+from gpt_notebook.model_kernel.attention.calls import observed
+from gpt_notebook.model_kernel.attention.capture import Layer, Place, Recorder
+from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.loading import LoadedModel
 
 CACHE_NAMES = ("past_key_values", "cache_params", "state")
@@ -21,9 +25,10 @@ CACHE_NAMES = ("past_key_values", "cache_params", "state")
 class Sequence:
     """What the model has read of one sequence."""
 
-    def __init__(self, model: LoadedModel) -> None:
-        """Begin with nothing read."""
+    def __init__(self, model: LoadedModel, recorder: Recorder | None = None) -> None:
+        """Begin with nothing read; a recorder sees the attention of all that is."""
         self._model = model
+        self._recorder = recorder
         self._token_ids: list[int] = []
         self._cache: dict[str, Any] = {}
 
@@ -43,14 +48,30 @@ class Sequence:
         fed = token_ids if self._cache else self._token_ids
         inputs = torch.tensor([fed], device=self._model.device)  # (1, token)
         options = {} if all_logits or not self._model.keeps_logits else {"logits_to_keep": 1}
-        out = self._model.module(input_ids=inputs, use_cache=True, **self._cache, **options)
+        with self._watched():
+            out = self._model.module(input_ids=inputs, use_cache=True, **self._cache, **options)
         self._cache = {name: out[name] for name in CACHE_NAMES if out.get(name) is not None}
         logits: torch.Tensor = out.logits[0].float()  # (token, vocabulary)
         return logits[-len(token_ids) :] if all_logits else logits[-1]
 
+    def _watched(self) -> contextlib.AbstractContextManager[None]:
+        if self._recorder is None:
+            return contextlib.nullcontext()
+        return observed(layout_of(self._model), self._recorder)
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recorder sees what is read."""
+        return self._recorder is not None
+
+    def recorded(self, length: int) -> dict[Place, Layer]:
+        """Return the attention of the first `length` tokens that have been read; the recorder has done its work."""
+        assert self._recorder is not None  # noqa: S101 - whoever asks has given one
+        return self._recorder.cut(length)
+
     def fork(self) -> Sequence:
         """Return a copy that goes its own way."""
-        other = Sequence(self._model)
+        other = Sequence(self._model, self._recorder.fork() if self._recorder is not None else None)
         other._token_ids = list(self._token_ids)
         other._cache = copy.deepcopy(self._cache)
         return other

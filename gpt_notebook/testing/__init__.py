@@ -24,7 +24,8 @@ A `Gate` holds tokens back until the test has seen what it wants to see, with no
 Needs what the model kernel needs (`gpt-notebook[local]`) but imports neither torch nor transformers.
 """
 
-from gpt_notebook.testing.fake_engine import FakeEngine, Gate
+from gpt_notebook.testing.fake_engine import FakeEngine
+from gpt_notebook.testing.gate import Gate
 from gpt_notebook.testing.serving import ServedModelKernel, serving
 
 __all__ = ["FakeEngine", "Gate", "ServedModelKernel", "serving"]

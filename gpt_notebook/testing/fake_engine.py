@@ -1,19 +1,30 @@
 """An engine without a model: it says the text that a test gives it, token by token and no faster than the test wants.
 
-Users find it in `gpt_notebook.testing`. Imports neither torch nor transformers.
+Users find it in `gpt_notebook.testing`. Imports neither torch nor transformers. Longer than a file should be, because it
+has every method of the engine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from gpt_notebook.errors import ContextLengthExceeded, GptNotebookError, ModelInUse, ModelNotFound, TooManyRequests
+from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
+from gpt_notebook.attention_protocol import Event as AttentionEvent
+from gpt_notebook.errors import (
+    ContextLengthExceeded,
+    GptNotebookError,
+    ModelInUse,
+    ModelNotFound,
+    RequestCancelled,
+    TooManyRequests,
+)
 from gpt_notebook.protocol import (
     DEFAULT_MODEL,
     Done,
@@ -38,62 +49,19 @@ from gpt_notebook.protocol import (
     Token,
     TokenizeRequest,
     Tokens,
-    TopLogprob,
     Usage,
 )
+from gpt_notebook.testing.fake_inspection import FINGERPRINT, FakeInspection
+from gpt_notebook.testing.fake_vocabulary import LOGPROB, FakeVocabulary, words
+from gpt_notebook.testing.gate import Gate
+
+Item = TypeVar("Item")
 
 WAIT_SECONDS = 10.0
 """After this long a test that waits has failed."""
 CONTEXT_LENGTH = 1024
-LOGPROB = -0.5
-"""Of every token that is generated; each alternative has one less than the one before."""
 SCORE = -1.0
 """The logprob of every token that is scored."""
-
-
-class Gate:
-    """Holds tokens back until they are let through; may be used from any thread."""
-
-    def __init__(self) -> None:
-        """Begin closed."""
-        self._lock = threading.Lock()
-        self._allowed = 0
-        self._open = False
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-
-    def let(self, count: int = 1) -> None:
-        """Let so many more tokens pass."""
-        with self._lock:
-            self._allowed += count
-            self._wake()
-
-    def open(self) -> None:
-        """Let everything pass from now on."""
-        with self._lock:
-            self._open = True
-            self._wake()
-
-    def _wake(self) -> None:
-        for loop, future in self._waiting:
-            loop.call_soon_threadsafe(_resolve, future)
-        self._waiting.clear()
-
-    async def passed(self) -> None:
-        """Wait for a turn."""
-        while True:
-            loop = asyncio.get_running_loop()
-            turn = loop.create_future()
-            with self._lock:
-                if self._open or self._allowed:
-                    self._allowed -= not self._open
-                    return
-                self._waiting.append((loop, turn))
-            await turn
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 @dataclass(eq=False)
@@ -110,7 +78,7 @@ class _Request:
 class FakeEngine:
     """Has the methods of the engine, and a text to say instead of a model.
 
-    Its tokens are the words of a text, each with the space before it.
+    Its tokens are the words of a text, each with the space before it. What its heads attend to is in `fake_attention`.
     """
 
     def __init__(
@@ -122,16 +90,21 @@ class FakeEngine:
         fails_after: int | None = None,
         models: Sequence[str] = (DEFAULT_MODEL,),
         max_requests: int = 64,
+        n_layers: int = 2,
+        n_heads: int = 3,
     ) -> None:
         """Say what is to happen.
 
         Args:
             text: what every generation says; of several texts, sample i says the i-th.
-            gate: holds each token back until the test lets it pass; None: nothing waits.
-            error: what every generation fails with.
-            fails_after: how many tokens come before the error; None: not even the stream begins.
+            gate: holds each token back until the test lets it pass, and so each event about the inside of a model and
+                each row (block along the first axis) of an array; None: nothing waits.
+            error: what every generation fails with, and every question about the inside of a model.
+            fails_after: how many tokens, events or rows come before the error; None: not even the stream begins.
             models: the models that there are, the first of them loaded.
             max_requests: more are refused.
+            n_layers: how many layers every model has.
+            n_heads: how many heads every layer has.
         """
         self.texts = [text] if isinstance(text, str) else list(text)
         self.gate = gate
@@ -147,7 +120,15 @@ class FakeEngine:
         self._loaded = list(models[:1])
         self._max_requests = max_requests
         self._requests: dict[str, _Request] = {}
-        self._ids: dict[str, int] = {}
+        self._vocabulary = FakeVocabulary()
+        self._inspection = FakeInspection(
+            models=self._models,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            context_length=CONTEXT_LENGTH,
+            vocabulary=self._vocabulary,
+            next_word=lambda: next(iter(words(self.texts[0])), ""),
+        )
         self._changed = threading.Condition()
 
     # --- what tests look at -----------------------------------------------------------------------------------------
@@ -162,6 +143,15 @@ class FakeEngine:
             if not self._changed.wait_for(condition, timeout):
                 message = f"nothing like it within {timeout:g} s; running: {self.requests()}"
                 raise TimeoutError(message)
+
+    @property
+    def attentions_made(self) -> Counter[str]:
+        """How often each attention was made for somebody who asked for it, by id; those of generations don't count."""
+        return self._inspection.made
+
+    def forget_attentions(self) -> None:
+        """Forget every attention, as the real engine does when it needs the room."""
+        self._inspection.forget()
 
     def _tell(self) -> None:
         with self._changed:
@@ -194,7 +184,8 @@ class FakeEngine:
 
     def memory(self) -> Memory:
         """Return that there is much room."""
-        return Memory(device="cpu", budget=2**30, weights=0, process=2**20)
+        captures = self._inspection.bytes
+        return Memory(device="cpu", budget=2**30, weights=0, process=2**20, captures=captures, captures_budget=2**30)
 
     async def available(self) -> list[ModelInfo]:
         """Return all models."""
@@ -216,14 +207,20 @@ class FakeEngine:
             yield Started(
                 id=entry.id,
                 model=request.model,
-                fingerprint="fake-float32",
+                fingerprint=FINGERPRINT,
                 prompt=prompt,
                 prompt_token_ids=tuple(ids),
                 options=options,
             )
             begun = time.monotonic()
+            said: list[list[int]] = [[] for _ in range(options.n)]
             async for event in self._say(entry, options):
+                if isinstance(event, Tokens):
+                    said[event.index] += [token.id for token in event.tokens]
                 yield event
+            if request.attention:
+                for each in said:
+                    self._inspection.keep(request.model, (*ids, *each))
             timing = Timing(queued=0.0, first_token=0.0, total=time.monotonic() - begun)
             yield Done(timing=timing)
 
@@ -266,15 +263,17 @@ class FakeEngine:
         """Return what a sample says, and why it ends there."""
         text = self.texts[index % len(self.texts)]
         starts = [start for start in (text.find(stop) for stop in options.stop) if start >= 0]
-        words = _words(text[: min(starts, default=len(text))])
-        reason: FinishReason = "stop" if len(words) <= options.max_new_tokens else "length"
-        return [self._token(word, LOGPROB, options.logprobs) for word in words[: options.max_new_tokens]], reason
+        said = words(text[: min(starts, default=len(text))])
+        reason: FinishReason = "stop" if len(said) <= options.max_new_tokens else "length"
+        return [
+            self._vocabulary.token(word, LOGPROB, options.logprobs) for word in said[: options.max_new_tokens]
+        ], reason
 
     async def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
         """Give every token the same logprob; the first of a text that nothing comes before has none."""
         with self._admitted(request, request.model, hub_token):
             for text in request.prompts if request.continuations is None else request.continuations:
-                tokens = [self._token(word, SCORE) for word in _words(text)]
+                tokens = [self._vocabulary.token(word, SCORE) for word in words(text)]
                 if request.continuations is None and tokens:
                     tokens[0] = replace(tokens[0], logprob=None)
                 yield Scored(score=TextScore(tokens=tuple(tokens), logprob=sum(t.logprob or 0.0 for t in tokens)))
@@ -292,13 +291,49 @@ class FakeEngine:
     async def next(self, request: NextRequest, *, hub_token: str | None = None) -> list[Token]:
         """Return the first word of the text, and made-up others."""
         with self._admitted(request, request.model, hub_token):
-            first = self._token(_words(self.texts[0])[0], LOGPROB, request.k)
-            return [Token(id=top.id, text=top.text, logprob=top.logprob) for top in first.top_logprobs]
+            return self._vocabulary.most_probable(words(self.texts[0])[0], request.k)
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
         """Return the words."""
         with self._admitted(request, request.model, hub_token):
-            return [self._token(word) for word in _words(request.text)]
+            return [self._vocabulary.token(word) for word in words(request.text)]
+
+    async def inspect(self, request: StreamRequest, *, hub_token: str | None = None) -> AsyncGenerator[AttentionEvent]:
+        """Answer a question about the inside of a model.
+
+        Raises:
+            GptNotebookError: what the test asked for, or what the real engine would say to such a request.
+        """
+        with self._admitted(request, self._inspection.model_of(request), hub_token) as entry:
+            async for event in self._paced(entry, self._inspection.events(request)):
+                yield event
+            yield Done()
+
+    async def array(self, request: ArrayRequest) -> AsyncGenerator[tuple[int, ...] | memoryview]:
+        """Yield the shape of an array and then its rows.
+
+        Raises:
+            GptNotebookError: what the test asked for, or what the real engine would say to such a request.
+        """
+        with self._admitted(request, self._inspection.model_of(request), None) as entry:
+            array = self._inspection.array(request)
+            yield array.shape
+            async for row in self._paced(entry, array):
+                yield memoryview(row)
+
+    async def _paced(self, entry: _Request, items: Iterable[Item]) -> AsyncGenerator[Item]:
+        """Yield items no faster than the test wants, and fail where it wants."""
+        if self.error is not None and self.fails_after is None:
+            raise self.error
+        entry.state = "running"
+        for item in items:
+            await self._turn(entry)
+            if entry.cancelled.is_set():
+                message = "the request was cancelled before its answer was complete"
+                raise RequestCancelled(message)
+            entry.generated += 1
+            self._tell()
+            yield item
 
     def unload(self, model: str) -> None:
         """Forget that a model is loaded.
@@ -355,7 +390,7 @@ class FakeEngine:
             text = "".join(f"{each.role}: {each.content}\n" for each in request.messages)
         else:
             text = request.prompt or ""
-        return text, [self._id(word) for word in _words(text)]
+        return text, [self._vocabulary.id(word) for word in words(text)]
 
     def _fitted(self, options: SamplingOptions, prompt_tokens: int) -> SamplingOptions:
         room = CONTEXT_LENGTH - prompt_tokens
@@ -367,28 +402,15 @@ class FakeEngine:
         seed = 0 if options.seed is None else options.seed
         return replace(options, seed=seed, max_new_tokens=min(options.max_new_tokens, room))
 
-    def _id(self, word: str) -> int:
-        return self._ids.setdefault(word, len(self._ids))
-
-    def _token(self, word: str, logprob: float | None = None, alternatives: int = 0) -> Token:
-        texts = [word, *(f" other{i}" for i in range(1, alternatives))][:alternatives]
-        top = tuple(TopLogprob(id=self._id(text), text=text, logprob=LOGPROB - i) for i, text in enumerate(texts))
-        return Token(id=self._id(word), text=word, logprob=logprob, top_logprobs=top)
-
     def _info(self, name: str) -> ModelInfo:
         return ModelInfo(
             name=name,
             source=name,
             loaded=name in self._loaded,
-            fingerprint="fake-float32",
+            fingerprint=FINGERPRINT,
             architecture="FakeEngine",
             dtype="float32",
             device="cpu",
             context_length=CONTEXT_LENGTH,
             in_use=sum(each.model == name for each in self._requests.values()),
         )
-
-
-def _words(text: str) -> list[str]:
-    """Return the words with the space before each; joined they are the text."""
-    return re.findall(r"\s*\S+|\s+$", text)

@@ -83,7 +83,7 @@ def test_out_of_memory_in_a_step_says_what_to_do_and_the_next_request_works(erro
 
     with monkeypatch.context() as patched:
         patched.setattr(Sequence, "read", read)
-        with pytest.raises(OutOfMemory, match="shorten the prompt"):
+        with pytest.raises(OutOfMemory, match="shorten the text"):
             all_of(shared_engine.generate(request(tiny())))
     assert completion(shared_engine, tiny(), "fox", max_new_tokens=2).finish_reason == "length"
     assert shared_engine.requests() == []

@@ -1,0 +1,239 @@
+"""Places in an attention: layers, heads, ranges and positions, checked before anybody is asked.
+
+Layers and heads are counted from 0 and never from the end. Positions and ranges are Python's: -1 is the last token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from gpt_notebook.arguments import whole_number
+from gpt_notebook.attention_protocol import AttentionPart
+from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.protocol import Token
+
+Range = slice | range | tuple[int | None, int | None] | int | None
+"""Some neighbouring positions: a slice, a pair (first, one after the last), one position, or None for all."""
+
+Positions = str | int | Iterable[int]
+"""Positions in a text: the tokens that spell a string, wherever they do, or numbers."""
+
+PAIR = 2
+SUGGESTIONS = 5
+SIMILAR = 0.5
+
+
+def layer_of(part: AttentionPart, layer: Any) -> int:
+    """Return a layer that has attention.
+
+    Raises:
+        InvalidRequest: there is no such layer, or it has no attention.
+    """
+    found = _counted("layer", layer, len(part.heads))
+    if not part.heads[found]:
+        others = ", ".join(str(i) for i, heads in enumerate(part.heads) if heads)
+        message = f"layer {found} has no attention: those that do are {others}"
+        raise InvalidRequest(message, param="layer")
+    return found
+
+
+def layers_of(part: AttentionPart, layers: Iterable[Any] | None) -> tuple[int, ...] | None:
+    """Return layers, with or without attention; None for all stays None.
+
+    Raises:
+        InvalidRequest: there is no such layer, or none was named.
+    """
+    if layers is None:
+        return None
+    found = tuple(_counted("layer", each, len(part.heads)) for each in _several("layers", layers))
+    if not found:
+        message = "layers is empty: name at least one, or leave it out for all"
+        raise InvalidRequest(message, param="layers")
+    return found
+
+
+def head_of(part: AttentionPart, layer: Any, head: Any) -> tuple[int, int]:
+    """Return a layer and a head of it.
+
+    Raises:
+        InvalidRequest: there is no such layer or head.
+    """
+    found = layer_of(part, layer)
+    return found, _counted("head", head, part.heads[found], f" in layer {found}")
+
+
+def hidden_of(part: AttentionPart, layer: Any) -> int:
+    """Return the number of hidden states, of which there is one more than layers.
+
+    Raises:
+        InvalidRequest: there are none of this number.
+    """
+    return _counted("layer", layer, len(part.heads) + 1, " of hidden states, the last after all layers")
+
+
+def check_comparable(part: AttentionPart, other: AttentionPart) -> None:
+    """Refuse to compare attentions of different shapes.
+
+    Raises:
+        InvalidRequest: says in what they differ.
+    """
+    if (part.n_queries, part.n_keys) != (other.n_queries, other.n_keys):
+        message = (
+            f"these attentions have {_tokens(part)} and {_tokens(other)}: diff compares texts of equally many tokens"
+        )
+        raise InvalidRequest(message, param="other")
+    if len(part.heads) != len(other.heads):
+        message = (
+            f"these models have {len(part.heads)} and {len(other.heads)} layers: diff compares models of one shape"
+        )
+        raise InvalidRequest(message, param="other")
+    for layer, (mine, theirs) in enumerate(zip(part.heads, other.heads, strict=True)):
+        if mine != theirs:
+            message = f"these models have {mine} and {theirs} heads in layer {layer}: diff compares models of one shape"
+            raise InvalidRequest(message, param="other")
+
+
+def heads_of(part: AttentionPart, heads: Any) -> tuple[tuple[int, int], ...]:
+    """Return pairs of layer and head; a single pair is a list of one.
+
+    Raises:
+        InvalidRequest: something is no such pair, or there is none.
+    """
+    pairs = list(_several("heads", heads))
+    if len(pairs) == PAIR and not any(isinstance(each, Iterable) for each in pairs):
+        pairs = [pairs]
+    found = []
+    for each in pairs:
+        pair = list(each) if isinstance(each, Iterable) and not isinstance(each, str) else [each]
+        if len(pair) < PAIR:
+            message = f"a head is a pair (layer, head), not {each!r}"
+            raise InvalidRequest(message, param="heads")
+        found.append(head_of(part, pair[0], pair[1]))  # a HeadScore has its score as well
+    if not found:
+        message = "heads is empty: name at least one as (layer, head)"
+        raise InvalidRequest(message, param="heads")
+    return tuple(dict.fromkeys(found))
+
+
+def interval(name: str, value: Range, length: int) -> tuple[int, int] | None:
+    """Return a range of positions as its first and the one after its last; None for all stays None.
+
+    Raises:
+        InvalidRequest: it is empty or lies elsewhere.
+    """
+    if value is None:
+        return None
+    if isinstance(value, range):
+        value = slice(value.start, value.stop, value.step)
+    elif not isinstance(value, slice):
+        if not isinstance(value, Iterable):
+            first = position(name, value, length)
+            return first, first + 1
+        ends = list(value)
+        if len(ends) != PAIR:
+            message = f"{name} is a slice or a pair (first, one after the last), not {value!r}"
+            raise InvalidRequest(message, param=name)
+        value = slice(*(None if end is None else whole_number(name, end) for end in ends))
+    if value.step not in (None, 1):
+        message = (
+            f"{name} must be neighbours: a step of {value.step} leaves some out; ask for all and take every one after"
+        )
+        raise InvalidRequest(message, param=name)
+    start, stop, _ = value.indices(length)
+    if start >= stop:
+        message = f"{name} {value.start}:{value.stop} has no position: there are 0 to {length - 1}"
+        raise InvalidRequest(message, param=name)
+    return start, stop
+
+
+def position(name: str, value: Any, length: int) -> int:
+    """Return a position counted from the start.
+
+    Raises:
+        InvalidRequest: there is none; names the range.
+    """
+    found = whole_number(name, value)
+    if not -length <= found < length:
+        message = (
+            f"{name} {found} is not there: the text has positions 0 to {length - 1}, or -{length} to -1 from its end"
+        )
+        raise InvalidRequest(message, param=name)
+    return found % length
+
+
+def positions(name: str, value: Positions, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Return positions, in order: those of the tokens that spell a text, all of its occurrences, or those given.
+
+    Raises:
+        InvalidRequest: no token spells it (names those that are near), or a position is not there.
+    """
+    if isinstance(value, str):
+        found = spelling(value, tokens)
+        if not found:
+            message = f"no token here spells {value!r}: {_near(value, tokens)}"
+            raise InvalidRequest(message, param=name)
+        return found
+    given = value if isinstance(value, Iterable) else [value]
+    found = tuple(sorted({position(name, each, len(tokens)) for each in given}))
+    if not found:
+        message = f"{name} is empty: name at least one position"
+        raise InvalidRequest(message, param=name)
+    return found
+
+
+def spelling(text: str, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Return the positions of the whole tokens that spell a text, spaces around it apart; () where none do."""
+    wanted = text.strip() or text
+    found: list[int] = []
+    start = 0
+    while start < len(tokens):
+        end = _spelled_until(wanted, tokens, start)
+        found += range(start, end)
+        start = max(end, start + 1)
+    return tuple(found)
+
+
+def _spelled_until(wanted: str, tokens: Sequence[Token], start: int) -> int:
+    """Return the position after the tokens from `start` that spell the text, or `start` where they spell another."""
+    first = tokens[start]
+    if not first.text.strip() and not first.bytes and wanted.strip():
+        return start  # a space before the text is no part of it
+    spelled = ""
+    for end in range(start, len(tokens)):
+        spelled += tokens[end].text
+        if wanted in (spelled, spelled.strip()):
+            return end + 1
+        if not wanted.startswith(spelled.lstrip()):
+            break
+    return start
+
+
+def _near(text: str, tokens: Sequence[Token]) -> str:
+    """Return which tokens of a text might have been meant, or how it begins."""
+    known = list(dict.fromkeys(token.text.strip() for token in tokens if token.text.strip()))
+    lowered = {each.lower(): each for each in reversed(known)}
+    near = get_close_matches(text.strip().lower(), lowered, n=SUGGESTIONS, cutoff=SIMILAR)
+    if near:
+        return f"near are {', '.join(repr(lowered[each]) for each in near)}"
+    return f"the text begins {', '.join(map(repr, known[:SUGGESTIONS]))}"
+
+
+def _tokens(part: AttentionPart) -> str:
+    return f"{part.n_queries} by {part.n_keys} tokens" if part.name == "cross" else f"{part.n_keys} tokens"
+
+
+def _counted(name: str, value: Any, count: int, where: str = "") -> int:
+    found = whole_number(name, value)
+    if not 0 <= found < count:
+        message = f"{name} {found} is not there: there are {name}s 0 to {count - 1}{where}"
+        raise InvalidRequest(message, param=name)
+    return found
+
+
+def _several(name: str, values: Any) -> Iterable[Any]:
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        message = f"{name} must be a list, not {values!r}"
+        raise InvalidRequest(message, param=name)
+    return values

@@ -1,0 +1,118 @@
+"""A recorded attention: questions about it, and making it again where the model kernel has forgotten it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gpt_notebook.attention_protocol import (
+    ArrayRequest,
+    AttentionInfo,
+    AttentionPart,
+    AttentionRequest,
+    Captured,
+    Part,
+    StreamRequest,
+)
+from gpt_notebook.errors import AttentionNotFound, InvalidRequest, ModelKernelError
+from gpt_notebook.protocol import Progress, Token
+from gpt_notebook.session import session
+
+if TYPE_CHECKING:
+    import numpy as np
+
+OnProgress = Callable[[Progress], object] | None
+"""Called with each `Progress` of an answer."""
+
+_Event = TypeVar("_Event")
+_Answer = TypeVar("_Answer")
+
+
+class Recording:
+    """One attention that the model kernel keeps; the weights and tokens that it is of never change."""
+
+    def __init__(self, info: AttentionInfo, model: str) -> None:
+        """Keep what was recorded, and the model string that it was asked of."""
+        self.info = info
+        self._model = model
+
+    @classmethod
+    def of(cls, request: AttentionRequest, on_progress: OnProgress = None) -> Recording:
+        """Have an attention recorded."""
+        return cls(answer_to(request, Captured, on_progress).attention, request.model)
+
+    def part(self, name: Part | None) -> AttentionPart:
+        """Return a kind of attention of this model; None: the first.
+
+        Raises:
+            InvalidRequest: it has no such; names those it has.
+        """
+        if name is None:
+            return self.info.parts[0]
+        for each in self.info.parts:
+            if each.name == name:
+                return each
+        names = ", ".join(each.name for each in self.info.parts)
+        message = f"{self.info.model} has no {name!r} attention here: part is one of {names}"
+        raise InvalidRequest(message, param="part")
+
+    def query_tokens(self, part: AttentionPart) -> tuple[Token, ...]:
+        """Return the tokens that attend."""
+        return self.info.tokens if part.name == "encoder" or not self.info.target_tokens else self.info.target_tokens
+
+    def key_tokens(self, part: AttentionPart) -> tuple[Token, ...]:
+        """Return the tokens attended to."""
+        return self.info.tokens if part.name == "cross" else self.query_tokens(part)
+
+    def array(self, request: ArrayRequest) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return an array of this attention."""
+        return asking(lambda: session.ask(lambda client: client.array(request)), self)
+
+    def answer(self, request: StreamRequest, kind: type[_Event], on_progress: OnProgress = None) -> _Event:
+        """Return the answer to a question about this attention."""
+        return asking(lambda: answer_to(request, kind, on_progress), self)
+
+    def again(self) -> None:
+        """Have the same attention recorded again, of the same weights.
+
+        Raises:
+            ModelChanged: they are not the same any more.
+        """
+        targets = tuple(token.id for token in self.info.target_tokens)
+        request = AttentionRequest(
+            model=self._model,
+            token_ids=tuple(token.id for token in self.info.tokens),
+            target_token_ids=targets or None,
+            fingerprint=self.info.fingerprint,
+        )
+        answer_to(request, Captured)
+
+
+def asking(ask: Callable[[], _Answer], *recordings: Recording) -> _Answer:
+    """Return an answer; if a recording that it needs was forgotten, they are made again and it is asked once more."""
+    try:
+        return ask()
+    except AttentionNotFound:
+        for each in recordings:
+            each.again()
+        return ask()
+
+
+def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgress = None) -> _Event:
+    """Return the event of a stream that is its answer.
+
+    Raises:
+        GptNotebookError: what the model kernel says about a request that failed.
+    """
+    found: _Event | None = None
+    with contextlib.closing(session.stream(lambda client: client.inspect(request))) as events:
+        for event in events:
+            if isinstance(event, kind):
+                found = event
+            elif isinstance(event, Progress) and on_progress is not None:
+                on_progress(event)
+    if found is None:
+        message = "the model kernel's answer ended without what was asked for: is it of another version?"
+        raise ModelKernelError(message)
+    return found

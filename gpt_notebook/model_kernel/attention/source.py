@@ -1,0 +1,114 @@
+"""Rows of attention maps, wherever they come from: recorded queries and keys, or the weights of another pass.
+
+The second is for families of which nothing but the softmax can be seen. They are run again for what is asked, up to
+the layer that is wanted, and a few layers at a time are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from gpt_notebook.attention_protocol import Part, Values
+from gpt_notebook.model_kernel.attention import maps
+from gpt_notebook.model_kernel.attention.calls import AttentionCall, observed
+from gpt_notebook.model_kernel.attention.capture import Place
+from gpt_notebook.model_kernel.attention.reading import forward
+from gpt_notebook.model_kernel.attention.recording import Capture
+from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.settings import MIB
+
+TILE_ELEMENTS = 2**19
+"""Scores that are computed at once on a CPU: they stay in its cache between product, softmax and sums."""
+TILE_ELEMENTS_OF_GPU = 2**25
+TAPPED_BYTES = 256 * MIB
+"""How many layers of weights are kept at a time; always one, however large."""
+
+
+@dataclass
+class MapSource:
+    """The maps of one capture."""
+
+    capture: Capture
+    model: LoadedModel
+
+    def rows(
+        self, place: Place, heads: slice | int | None, start: int, stop: int, values: Values = "weights"
+    ) -> torch.Tensor:
+        """Return rows of the maps of some heads, of one, or of all (None): float32 (head, query, key)."""
+        if not isinstance(heads, slice):
+            heads = slice(None) if heads is None else slice(heads, heads + 1)
+        part, layer = place
+        recorded = self.capture.layers.get(place)
+        if recorded is not None:
+            return maps.rows(recorded, heads, start, stop, n_keys=self.n_keys(part), values=values)
+        if (values, layer) not in self.capture.tapped:
+            self.capture.tapped = self._tap(layer, values)
+        return self.capture.tapped[values, layer][heads, start:stop]
+
+    def tiles(self, place: Place) -> Iterator[tuple[slice, int, int]]:
+        """Yield heads, first query and the one after the last of tiles that are together all maps of a layer.
+
+        A tile is as large as the processor's cache likes: several heads of a short text, some rows of one of a long text.
+        """
+        part, layer = place
+        n_heads, n_queries, n_keys = (
+            self.capture.layout.parts[part].count[layer],
+            self.n_queries(part),
+            self.n_keys(part),
+        )
+        heads_at_once = max(1, self._tile // (n_queries * n_keys))
+        rows_at_once = max(1, self._tile // n_keys)
+        for head in range(0, n_heads, heads_at_once):
+            for start in range(0, n_queries, rows_at_once):
+                yield slice(head, min(head + heads_at_once, n_heads)), start, min(start + rows_at_once, n_queries)
+
+    @property
+    def _tile(self) -> int:
+        return TILE_ELEMENTS if self.model.device.type == "cpu" else TILE_ELEMENTS_OF_GPU
+
+    def n_queries(self, part: Part) -> int:
+        """Return how many rows a map has."""
+        return self.capture.text.length(part, keys=False)
+
+    def n_keys(self, part: Part) -> int:
+        """Return how many columns a map has."""
+        return self.capture.text.length(part, keys=True)
+
+    def _tap(self, layer: int, values: Values) -> dict[tuple[str, int], torch.Tensor]:
+        """Run the model up to a layer, and on for as many as may be kept."""
+        length = len(self.capture.text.token_ids)
+        each = self.capture.layout.parts["decoder"].count[layer] * length**2 * torch.float32.itemsize
+        reader = _Reader(values, layer, layer + max(1, TAPPED_BYTES // each))
+        inputs = torch.tensor([self.capture.text.token_ids], device=self.model.device)
+        try:
+            with observed(self.capture.layout, reader):
+                forward(self.model, inputs)
+        except _EnoughError:
+            pass
+        return reader.found
+
+
+class _EnoughError(Exception):
+    """The layers that are wanted have been seen."""
+
+
+class _Reader:
+    """Keeps the weights, or the scores, of some layers."""
+
+    def __init__(self, values: Values, first: int, stop: int) -> None:
+        self.found: dict[tuple[str, int], torch.Tensor] = {}
+        self._values = values
+        self._first = first
+        self._stop = stop
+
+    def attended(self, call: AttentionCall) -> None:
+        tensor = call.weights if self._values == "weights" else call.scores
+        if call.layer >= self._first and tensor is not None:
+            lowest = torch.finfo(tensor.dtype).min / 2
+            kept = tensor[0].float().clone()
+            self.found[self._values, call.layer] = kept.masked_fill_(kept <= lowest, -torch.inf)
+        if call.layer + 1 >= self._stop:
+            raise _EnoughError
