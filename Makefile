@@ -42,6 +42,8 @@ types: install
 bench: install ## measure against peers
 	$(BIN)/python bench/restart.py
 	$(BIN)/python bench/health.py
+	$(BIN)/python bench/attention.py
+	$(BIN)/python bench/patience.py
 
 .PHONY: chromium
 chromium: # the browser tests drive Debian's chromium, or the one that CHROMIUM names

@@ -1,119 +1,168 @@
-"""How fast a generation runs alone, and beside a long computation that is patient.
+"""Whether somebody's running generation keeps its speed and its tokens while another asks about an attention.
 
-    python bench/patience.py [--rounds 5] [--tokens 100] [--threads 2]
+    python bench/patience.py [--rounds 5] [--tokens 150] [--length 2048] [--threads 1 2]
 
-Uses the step scheduler with a model of GPT-2's shape with random weights (124 M parameters); nothing is downloaded.
-The long computation makes attention maps without end. A generation alone and one beside it take turns, so that a
-machine whose speed drifts is fair to both. The promise: it keeps 80 % of its speed.
+A model kernel of its own runs a model of GPT-2's 124 M shape with random weights; nothing is downloaded. One client
+streams a greedy generation; another, in a process of its own, asks without end for maps, tiles, overviews and scores of
+an attention that was recorded before, one question of each kind at a time. A generation alone and one beside the
+questions take turns, so that a machine whose speed drifts is fair to both. The promise: it keeps 80 % of its speed, and
+every token and logprob is the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
 import os
 import statistics
-import threading
+import tempfile
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import NamedTuple, Self
 
-import torch
-import transformers
+from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
 
-from gpt_notebook.model_kernel.scheduler import Scheduler, Work
+import gpt_notebook as gpt
+from gpt_notebook.protocol import Tokens
 
 PROMPT_LENGTH = 32
-MAP_LENGTH = 512
+TILE = 512
 PROMISED = 0.8
-
-
-class Generation(Work):
-    """Reads a random prompt, and then so many tokens, each the most probable one."""
-
-    def __init__(self, model: torch.nn.Module, tokens: int) -> None:
-        """Begin before the prompt."""
-        super().__init__()
-        self._model, self._remaining = model, tokens
-        self._ids = torch.randint(model.config.vocab_size, (1, PROMPT_LENGTH))  # (1, token)
-        self._cache = None
-        self.times: list[float] = []
-        """When each token was there, the first after the prompt included, in seconds."""
-
-    @torch.inference_mode()
-    def step(self) -> bool:
-        """Read what is new, and choose the next token."""
-        out = self._model(input_ids=self._ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-        self._ids, self._cache = out.logits[:, -1:].argmax(-1), out.past_key_values
-        self.times.append(time.perf_counter())
-        self._remaining -= 1
-        return self._remaining >= 0
-
-
-class Maps(Work):
-    """Computes one attention map after another until it is cancelled."""
-
-    patient = True
-
-    def __init__(self) -> None:
-        """Make a query and a key for each position."""
-        super().__init__()
-        self._query, self._key = torch.randn(2, MAP_LENGTH, 64)  # (token, dimension)
-        self.seconds_taken = 0.0
-
-    @torch.inference_mode()
-    def step(self) -> bool:
-        """Compute maps for about as many seconds as there are."""
-        if self.cancelled:
-            return False
-        began = time.perf_counter()
-        while time.perf_counter() - began < self.seconds:
-            (self._query @ self._key.T).softmax(-1)  # (query, key)
-        self.seconds_taken += time.perf_counter() - began
-        return True
-
-
-def run(scheduler: Scheduler, work: Work) -> threading.Event:
-    """Hand work over, and return what is set when it has ended."""
-    ended = threading.Event()
-    work.threads = torch.get_num_threads()
-    work.emit = lambda _: ended.set()
-    scheduler.submit(work)
-    return ended
-
-
-def tokens_per_second(scheduler: Scheduler, model: torch.nn.Module, tokens: int) -> float:
-    """Generate, and return the speed after the first token."""
-    generation = Generation(model, tokens)
-    run(scheduler, generation).wait()
-    return tokens / (generation.times[-1] - generation.times[0])
+WIDE = {"initializer_range": 0.2}
+"""With the usual, ten times smaller weights a greedy generation says one token again and again."""
 
 
 def main() -> None:
-    """Print the medians and their ratio."""
+    """Measure with each number of threads, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=100, help="how many each generation takes after its first")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--tokens", type=int, default=150, help="how many each generation makes")
+    parser.add_argument("--length", type=int, default=2048, help="tokens of the attention that is asked about")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=sorted({1, os.cpu_count() or 1}), help="CPU threads of a step"
+    )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
-    scheduler = Scheduler("bench")
-    tokens_per_second(scheduler, model, 10)
-    alone, beside, shares = [], [], []
+    print(f"GPT-2 shape, {os.cpu_count()} cores, median of {options.rounds} (smallest to largest)\n")
+    print("| threads | alone tokens/s | beside questions tokens/s | ratio | longest pause ms | answers/s | tokens | |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory(prefix="gpt-") as directory:
+        model = save_random_model(Path(directory) / "model", GPT2 | WIDE)
+        for threads in options.threads:
+            with own_model_kernel(threads=threads):
+                measure(model, threads, options)
+
+
+def measure(model: str, threads: int, options: argparse.Namespace) -> None:
+    """Let generations alone and beside questions take turns, and print a row."""
+    gpt.attention(random_text(options.length), model=model)
+    generate(model, 10)
+    alone, beside, per_second = [], [], []
     for _ in range(options.rounds):
-        alone.append(tokens_per_second(scheduler, model, options.tokens))
-        maps = Maps()
-        ended = run(scheduler, maps)
-        before = maps.seconds_taken
-        beside.append(tokens_per_second(scheduler, model, options.tokens))
-        shares.append((maps.seconds_taken - before) * beside[-1] / options.tokens)
-        maps.cancelled = True
-        ended.wait()
-    scheduler.close()
-    print(f"GPT-2 124M, {os.cpu_count()} cores, median of {options.rounds} (smallest to largest), tokens/s")
-    for name, speeds in (("alone", alone), ("beside a long computation", beside)):
-        print(f"  {name:28} {statistics.median(speeds):6.1f}   ({min(speeds):.1f} to {max(speeds):.1f})")
-    ratio = statistics.median(b / a for a, b in zip(alone, beside, strict=True))
-    print(f"  ratio {ratio:.2f}{'' if ratio >= PROMISED else '  less than promised'}")
-    print(f"  the long computation had {statistics.median(shares):.0%} of the time")
+        alone.append(generate(model, options.tokens))
+        with Questions(model, options.length) as questions:
+            before, began = questions.answered, time.perf_counter()
+            beside.append(generate(model, options.tokens))
+            per_second.append((questions.answered - before) / (time.perf_counter() - began))
+    ratio = statistics.median(b.speed / a.speed for a, b in zip(alone, beside, strict=True))
+    same = len({each.tokens for each in alone + beside}) == 1
+    cells = [
+        str(threads),
+        spread([each.speed for each in alone]),
+        spread([each.speed for each in beside]),
+        f"{ratio:.2f}",
+        f"{max(each.pause for each in alone) * 1e3:.0f} alone, {max(each.pause for each in beside) * 1e3:.0f} beside",
+        f"{statistics.median(per_second):.1f}",
+        f"{'the same' if same else 'NOT the same'}, {len(set(alone[0].tokens))} different",
+        "met" if same and ratio >= PROMISED else "not met",
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+class Generation(NamedTuple):
+    """How a generation went."""
+
+    tokens: tuple[tuple[int, float | None], ...]
+    """Ids and logprobs."""
+    speed: float
+    """Tokens per second after the first."""
+    pause: float
+    """The longest time between two tokens, in seconds."""
+
+
+def generate(model: str, tokens: int) -> Generation:
+    """Go on from a prompt, each token the most probable one."""
+    found, times = [], []
+    for event in gpt.events(random_text(PROMPT_LENGTH), model=model, max_new_tokens=tokens, temperature=0):
+        if isinstance(event, Tokens):
+            found += [(token.id, token.logprob) for token in event.tokens]
+            times += [time.perf_counter()] * len(event.tokens)
+    assert len(found) == tokens, f"{len(found)} tokens came instead of {tokens}"
+    pause = max(later - earlier for earlier, later in itertools.pairwise(times))
+    return Generation(tuple(found), (tokens - 1) / (times[-1] - times[0]), pause)
+
+
+class Questions:
+    """Questions about an attention, asked from another process for as long as the block lasts."""
+
+    def __init__(self, model: str, length: int) -> None:
+        """Begin with none."""
+        fresh = multiprocessing.get_context("spawn")
+        self._enough = fresh.Event()
+        self._answered = fresh.Value("q", 0)
+        self._process = fresh.Process(target=ask, args=(model, length, self._enough, self._answered))
+
+    @property
+    def answered(self) -> int:
+        """How many have been answered."""
+        return self._answered.value
+
+    def __enter__(self) -> Self:
+        """Return when the first is answered."""
+        self._process.start()
+        while not self.answered:
+            if not self._process.is_alive():
+                message = "the process that asks has ended"
+                raise RuntimeError(message)
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Return when the last is answered."""
+        self._enough.set()
+        self._process.join()
+        assert self._process.exitcode == 0, "the process that asks has failed"
+
+
+def ask(model: str, length: int, enough: Event, answered: Synchronized[int]) -> None:
+    """Ask questions of each kind, one after another of a kind, about all heads or about every head in turn."""
+    attention = gpt.attention(random_text(length), model=model)
+    heads = itertools.cycle(itertools.product(range(attention.n_layers), range(attention.n_heads)))
+    tile = (length // 2, min(length, length // 2 + TILE))
+    questions: list[Callable[[], object]] = [
+        lambda: attention.map(*next(heads)),
+        lambda: attention.map(*next(heads), queries=tile, keys=tile),
+        lambda: attention.overview(reduction="max"),
+        lambda: attention.scores("entropy"),
+    ]
+
+    def keep_asking(question: Callable[[], object]) -> None:
+        while not enough.is_set():
+            question()
+            with answered.get_lock():
+                answered.value += 1
+
+    with ThreadPoolExecutor(len(questions)) as pool:
+        list(pool.map(keep_asking, questions))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the median, the smallest and the largest."""
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 if __name__ == "__main__":
