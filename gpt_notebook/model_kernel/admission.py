@@ -44,6 +44,10 @@ class Request:
         if self.work is not None:
             self.work.cancelled = True
 
+    def beside(self) -> Request:
+        """Return an entry for a second model of the same request, which counts as part of it."""
+        return Request(self.id, self.model)
+
     def info(self) -> RequestInfo:
         """Return what it is doing."""
         return RequestInfo(

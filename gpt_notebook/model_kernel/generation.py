@@ -10,6 +10,7 @@ import time
 
 import torch
 
+from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.model_kernel import sampling
 from gpt_notebook.model_kernel.attention.capture import Recorder
 from gpt_notebook.model_kernel.attention.probe import layout_of
@@ -74,8 +75,8 @@ class Generation(Work):
         Args:
             model: what generates.
             prompt: where it starts.
-            attention_budget: for an attention that is recorded on the way, how many bytes it may take; emits a
-                `Capture` for each sample before its end. None: no attention.
+            attention_budget: for an attention that is recorded on the way, how many bytes those of all samples may
+                take; emits a `Capture` for each sample before its end. None: no attention.
         """
         super().__init__()
         self._attention_budget = attention_budget
@@ -125,19 +126,25 @@ class Generation(Work):
         Raises:
             OutOfMemory: it would take more than is set aside for it.
         """
-        if self._attention_budget is None or not layout_of(self._model).in_pieces:
+        if self._attention_budget is None:
+            return None
+        try:
+            layout = layout_of(self._model)
+        except ModelUnsupported:  # Whoever asks for its attention is told.
+            return None
+        if not layout.in_pieces:
             return None
         capacity = len(self._prompt) + self._max_new_tokens
-        check_budget(self._model, capacity, self._attention_budget)
+        check_budget(self._model, capacity * len(self._samples), self._attention_budget)
         return Recorder(capacity)
 
     def _advance(self, sample: Sample, sequence: Sequence, logits: torch.Tensor) -> None:
         token_id, shown = sample.choose(logits)
         self._sequences[sample.index] = (sequence, token_id)
-        sample.shown_ids += [token.id for token in shown]
         self._say(sample, shown)
 
     def _say(self, sample: Sample, shown: list[Token]) -> None:
+        sample.shown_ids += [token.id for token in shown]
         if shown:
             self.emit(Tokens(index=sample.index, tokens=tuple(shown)))
         if sample.finish_reason is not None:

@@ -92,15 +92,14 @@ class Inspection:
                 entry.prompt_tokens = len(text.token_ids)
                 capture = self.captures.find(identify(model.fingerprint, model.source.name, text))
                 if capture is None:
-                    work = Recording(model, text, self.captures.budget)
-                    async for event in self._runner.run(entry, work, small=model.is_small):
+                    async for event in self._run(entry, Recording(model, text, self.captures.budget), model):
                         if isinstance(event, Capture):
                             capture = event
                         else:
                             yield event
-                    await asyncio.to_thread(give_back_freed, model.device)  # The cache of the pass has just left.
                 assert capture is not None  # noqa: S101 - the work ended without an error
                 self.captures.keep(capture)
+                await asyncio.to_thread(give_back_freed, model.device)  # The cache of the pass has just left.
                 yield Captured(attention=await asyncio.to_thread(info, capture, model))
 
     async def _patch(self, request: PatchRequest, hub_token: str | None) -> AsyncGenerator[Event]:
@@ -111,37 +110,33 @@ class Inspection:
             with model.used():
                 texts = await asyncio.to_thread(patch_texts.patch_texts, model, request)
                 work = Patching(model, texts.clean, texts.corrupt, answer=texts.answer, wrong=texts.wrong)
-                async with contextlib.aclosing(self._runner.run(entry, work, small=model.is_small)) as events:
-                    async for event in events:
-                        yield event
+                async for event in self._run(entry, work, model):
+                    yield event
 
     async def _ask(self, request: ScoresRequest | DiffRequest | LensRequest | AblateRequest) -> AsyncGenerator[Event]:
-        async with self._asked(request.attention) as (entry, capture, model):
-            ids = capture.text.token_ids
+        async with self._asked(request.attention) as (entry, source), contextlib.AsyncExitStack() as stack:
+            model, ids = source.model, source.capture.text.token_ids
             work: Work
             match request:
                 case ScoresRequest():
-                    places.check_part(capture.layout, capture.model, request.part)
-                    source = MapSource(capture, model)
+                    places.check_part(source.capture.layout, source.capture.model, request.part)
                     work = Scores(source, request.part, request.kinds, request.queries, request.keys)
+                case DiffRequest():
+                    other = await stack.enter_async_context(self._source(entry.beside(), request.other))
+                    for each in (source.capture, other.capture):
+                        places.check_part(each.layout, each.model, request.part)
+                    work = Difference(source, other, request.part)
                 case LensRequest():
                     work = LogitLens(model, ids, position=request.position, k=request.k)
                 case AblateRequest():
                     work = Ablation(model, ids, request.heads, position=request.position, k=request.k)
-                case DiffRequest():
-                    async with self._asked(request.other) as (_, other, other_model):
-                        for each in (capture, other):
-                            places.check_part(each.layout, each.model, request.part)
-                        sources = MapSource(capture, model), MapSource(other, other_model)
-                        async for event in self._events(entry, Difference(*sources, request.part), model):
-                            yield event
-                    return
                 case _:
                     assert_never(request)
-            async for event in self._events(entry, work, model):
+            async for event in self._run(entry, work, model):
                 yield event
 
-    async def _events(self, entry: Request, work: Work, model: LoadedModel) -> AsyncGenerator[Any]:
+    async def _run(self, entry: Request, work: Work, model: LoadedModel) -> AsyncGenerator[Any]:
+        """Yield what work emits; closing this cancels it."""
         async with contextlib.aclosing(self._runner.run(entry, work, small=model.is_small)) as events:
             async for event in events:
                 yield event
@@ -154,30 +149,36 @@ class Inspection:
         Raises:
             GptNotebookError: it can't be given, or failed on the way.
         """
-        async with self._asked(request.attention) as (entry, capture, model):
-            work = _array_work(request, capture, model)
-            async for item in self._events(entry, work, model):
+        async with self._asked(request.attention) as (entry, source):
+            async for item in self._run(entry, _array_work(request, source), source.model):
                 yield item
-            if isinstance(request, TensorRequest) or not capture.layout.recordable:
-                self.captures.keep(capture)
 
     # --- finding what a question is about ---------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def _asked(self, capture_id: str) -> AsyncIterator[tuple[Request, Capture, LoadedModel]]:
-        """Let a question in; yield its entry, its attention, and the model with the weights that it is of.
+    async def _asked(self, capture_id: str) -> AsyncIterator[tuple[Request, MapSource]]:
+        """Let a question in; yield its entry and what it is about.
 
         Raises:
             AttentionNotFound: the attention is not kept any more.
             ModelChanged: the model's files have been saved again.
         """
+        with self._runner.admitted(self.captures.get(capture_id).model) as entry:
+            async with self._source(entry, capture_id) as source:
+                yield entry, source
+
+    @contextlib.asynccontextmanager
+    async def _source(self, entry: Request, capture_id: str) -> AsyncIterator[MapSource]:
+        """Yield an attention and the model with the weights that it is of."""
         capture = self.captures.get(capture_id)
-        with self._runner.admitted(capture.model) as entry:
-            model = await self._runner.loaded(entry, kinds=EVERY_KIND)
-            if model.fingerprint != capture.fingerprint:
-                raise _changed(model)
-            with model.used():
-                yield entry, capture, model
+        entry.model = capture.model
+        model = await self._runner.loaded(entry, kinds=EVERY_KIND)
+        if model.fingerprint != capture.fingerprint:
+            raise _changed(model)
+        with model.used():
+            yield MapSource(capture, model)
+            if capture.extras or capture.tapped:
+                self.captures.keep(capture)  # Answering may have added to them, which counts.
 
     def close(self) -> None:
         """Let everything go."""
@@ -192,15 +193,14 @@ def _changed(model: LoadedModel) -> ModelChanged:
     return ModelChanged(message)
 
 
-def _array_work(request: ArrayRequest, capture: Capture, model: LoadedModel) -> Work:
+def _array_work(request: ArrayRequest, source: MapSource) -> Work:
     """Return the work that computes an array.
 
     Raises:
         InvalidRequest: a part, layer, head or position that isn't there.
     """
-    part = request.part
+    part, capture, model = request.part, source.capture, source.model
     places.check_part(capture.layout, capture.model, part)
-    source = MapSource(capture, model)
     match request:
         case MapRequest():
             places.check_head(capture.layout, capture.model, part, request.layer, request.head)

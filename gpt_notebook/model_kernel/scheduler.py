@@ -25,7 +25,7 @@ from gpt_notebook.errors import GptNotebookError, RequestCancelled
 
 logger = logging.getLogger(__name__)
 
-PATIENT_SHARE = 0.12
+PATIENT_SHARE = 0.08
 """How much of the time patient work gets while others run: what it does to the processor's caches costs them a little
 more, and together they should stay above 85 % of their speed."""
 SHORTEST_STEP = 0.01

@@ -16,6 +16,7 @@ import torch
 from gpt_notebook.model_kernel.attention.calls import observed
 from gpt_notebook.model_kernel.attention.capture import Layer, Place, Recorder
 from gpt_notebook.model_kernel.attention.probe import layout_of
+from gpt_notebook.model_kernel.attention.reading import last_only
 from gpt_notebook.model_kernel.loading import LoadedModel
 
 CACHE_NAMES = ("past_key_values", "cache_params", "state")
@@ -48,6 +49,8 @@ class Sequence:
         fed = token_ids if self._cache else self._token_ids
         inputs = torch.tensor([fed], device=self._model.device)  # (1, token)
         options = {} if all_logits or not self._model.keeps_logits else {"logits_to_keep": 1}
+        if options and self.recording:
+            options = last_only(self._model)
         with self._watched():
             out = self._model.module(input_ids=inputs, use_cache=True, **self._cache, **options)
         self._cache = {name: out[name] for name in CACHE_NAMES if out.get(name) is not None}

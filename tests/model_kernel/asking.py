@@ -6,22 +6,33 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import transformers
 
+from gpt_notebook.attention_protocol import ArrayRequest, AttentionInfo, AttentionRequest, StreamRequest
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.model_kernel.engine import Engine
-from gpt_notebook.protocol import ChatMessage, Event, GenerateRequest, SamplingOptions, Scored, ScoreRequest, TextScore
+from gpt_notebook.protocol import (
+    ChatMessage,
+    Done,
+    GenerateRequest,
+    SamplingOptions,
+    Scored,
+    ScoreRequest,
+    TextScore,
+)
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 def wait_for(answer: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(answer)
 
 
-def all_of(stream: AsyncIterator[Event]) -> list[Event]:
-    async def collect() -> list[Event]:
+def all_of(stream: AsyncIterator[Item]) -> list[Item]:
+    async def collect() -> list[Item]:
         return [event async for event in stream]
 
     return asyncio.run(collect())
@@ -35,6 +46,7 @@ def completions(
     token_ids: Sequence[int] | None = None,
     messages: Sequence[ChatMessage] | None = None,
     chat: bool | None = None,
+    with_attention: bool = False,
     **options: Any,
 ) -> list[Completion]:
     """All samples of a generation from a text, token ids or messages."""
@@ -45,6 +57,7 @@ def completions(
         messages=None if messages is None else tuple(messages),
         chat=chat,
         options=SamplingOptions(**options),
+        attention=with_attention,
     )
     collector = Collector()
     for event in all_of(engine.generate(request)):
@@ -55,6 +68,12 @@ def completions(
 def completion(engine: Engine, model: str, prompt: str | None = None, **options: Any) -> Completion:
     (only,) = completions(engine, model, prompt, **options)
     return only
+
+
+def in_use(engine: Engine, model: str) -> int:
+    """By how many requests a loaded model is used."""
+    (info,) = [info for info in engine.loaded() if info.name == model]
+    return info.in_use
 
 
 def scores(engine: Engine, request: ScoreRequest) -> list[TextScore]:
@@ -78,3 +97,19 @@ class Reference:
     def logprobs(self, token_ids: Any) -> torch.Tensor:
         """log-softmax after each token, shape (token, vocabulary)."""
         return self.model(torch.tensor([list(token_ids)])).logits[0].log_softmax(-1)
+
+
+def answer(engine: Engine, request: StreamRequest) -> Any:
+    """What a question about the inside of a model is answered with: the event before `Done`."""
+    *_, found, done = all_of(engine.inspect(request))
+    assert isinstance(done, Done)
+    return found
+
+
+def attention(engine: Engine, model: str, text: str | None = None, **options: Any) -> AttentionInfo:
+    return answer(engine, AttentionRequest(model=model, text=text, **options)).attention
+
+
+def array(engine: Engine, request: ArrayRequest) -> np.ndarray:
+    shape, *blocks = all_of(engine.array(request))
+    return np.frombuffer(b"".join(blocks), np.float32).reshape(shape)

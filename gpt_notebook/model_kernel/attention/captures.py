@@ -46,6 +46,8 @@ class Captures:
     def keep(self, capture: Capture) -> None:
         """Keep a capture, or count again what it takes; others leave until there is room, never this one."""
         self._kept.pop(capture.id, None)
+        if capture.bytes > self.budget:
+            capture.forget_extras()
         size = capture.bytes
         taken = self.bytes
         for capture_id in list(self._kept):

@@ -29,8 +29,9 @@ class Layout:
     """The places of one model's attention modules, and what is known of their heads."""
 
     def __init__(self, module: Any, main: Part, *, tapped: bool = False) -> None:
-        """Read the names of the modules; `main` is what a model with one kind of attention has."""
-        self._main = main
+        """Read the names of the modules."""
+        self.main: Part = main
+        """The kind of attention that a model with one kind has."""
         self._both = bool(getattr(module.config, "is_encoder_decoder", False))
         self._names = {id(each): name for name, each in module.named_modules()}
         self.tapped = tapped
@@ -51,7 +52,7 @@ class Layout:
         name = self._names.get(id(module), "")
         layer = next((int(piece) for piece in name.split(".") if piece.isdigit()), 0)
         if not self._both:
-            return self._main, layer
+            return self.main, layer
         if CROSS.search(name):
             return "cross", layer
         return ("encoder" if "encoder" in name.split(".") else "decoder"), layer

@@ -1,4 +1,4 @@
-"""Finding out how a model's attention can be seen: one forward pass over two tokens."""
+"""Finding out how a model's attention can be seen, and whether it is as it seems: a pass or two over a few tokens."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ import torch
 from gpt_notebook.attention_protocol import Part
 from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.model_kernel.attention.calls import AttentionCall, observed
+from gpt_notebook.model_kernel.attention.head import agree
 from gpt_notebook.model_kernel.attention.layout import Heads, Layout, keeps_keys_only
+from gpt_notebook.model_kernel.attention.proof import fault_of
+from gpt_notebook.model_kernel.attention.reading import forward
 from gpt_notebook.model_kernel.loading import LoadedModel
 
-PROBE = 2
-"""Tokens; with one, softmax and mask would have nothing to do."""
+PROBE = 8
+"""Tokens, each another one: of equal tokens the values are equal, and any map would do."""
+TARGET = 5
+"""Those of them that an encoder-decoder has written; fewer, so that its halves are told apart."""
 
 
 class _Heads:
-    """Notes what there is."""
+    """Notes what there is, and what is wrong with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_tokens: int, n_written: int) -> None:
         self.parts: dict[Part, Heads] = {}
         self.recordable = True
+        self.fault: str | None = None
+        self._lengths: dict[Part, tuple[int, int]] = {
+            "encoder": (n_tokens, n_tokens),
+            "decoder": (n_written, n_written),
+            "cross": (n_written, n_tokens),
+        }
 
     def attended(self, call: AttentionCall) -> None:
         heads = self.parts.setdefault(call.part, Heads())
+        if call.layer in heads.count:
+            self.fault = self.fault or f"layer {call.layer} has more than one"
+        self.fault = self.fault or fault_of(call, *self._lengths[call.part])
         heads.count[call.layer] = call.query.shape[1]
         heads.key_count[call.layer] = call.key.shape[1]
         heads.dimension[call.layer] = call.query.shape[3]
@@ -36,7 +50,7 @@ def layout_of(model: LoadedModel) -> Layout:
     """Return the layout of a model, which is found out at the first time; in the thread that owns the device.
 
     Raises:
-        ModelUnsupported: it has no attention, or one that can't be seen.
+        ModelUnsupported: it has no attention, or one that can't be seen as it is.
     """
     if model.layout is None:
         model.layout = _probed(model)
@@ -46,26 +60,50 @@ def layout_of(model: LoadedModel) -> Layout:
 @torch.inference_mode()
 def _probed(model: LoadedModel) -> Layout:
     main: Part = "encoder" if model.kind in ("masked", "encoder") else "decoder"
-    n_layers = model.info().n_layers
+    info = model.info()
+    ids = _some_ids(model)
     for tapped in (False, True):
         layout = Layout(model.module, main, tapped=tapped)
-        seen = _Heads()
+        seen = _Heads(ids.shape[1], min(TARGET, ids.shape[1]) if model.kind == "encoder-decoder" else ids.shape[1])
         with observed(layout, seen):
-            out = _forward(model)
-        if not seen.parts or (tapped and len(seen.parts[main].count) != n_layers):
+            out = _forward(model, ids)
+        if not seen.parts or (tapped and (set(seen.parts) != {main} or len(seen.parts[main].count) != info.n_layers)):
             continue
+        if seen.fault is not None:
+            raise _refusal(model, f"cannot be shown as it is: {seen.fault}")
         layout.parts, layout.recordable = seen.parts, seen.recordable
-        layout.n_layers = max(n_layers, *(layer + 1 for heads in seen.parts.values() for layer in heads.count))
-        layout.in_pieces = model.kind == "causal" and not tapped and keeps_keys_only(out.get("past_key_values"))
+        layout.n_layers = max(info.n_layers, *(layer + 1 for heads in seen.parts.values() for layer in heads.count))
+        layout.in_pieces = not tapped and _reads_in_pieces(model, ids, out)
         return layout
+    raise _refusal(model, "cannot be seen" if seen.parts or info.n_heads else "is not there: it has none")
+
+
+def _refusal(model: LoadedModel, reason: str) -> ModelUnsupported:
     name, family = model.source.name, model.module.config.model_type
-    reason = "cannot be seen" if seen.parts else "is not there: it has none"
-    message = f"the attention of {name} ({family}) {reason}; choose another model, %gpt models lists those at hand"
-    raise ModelUnsupported(message)
+    return ModelUnsupported(
+        f"the attention of {name} ({family}) {reason}; choose another model, %gpt models lists those at hand"
+    )
 
 
-def _forward(model: LoadedModel) -> Any:
-    ids = torch.full((1, PROBE), min(model.end_ids, default=0), device=model.device)
-    if model.kind == "encoder-decoder":
-        return model.module(input_ids=ids, decoder_input_ids=ids)
-    return model.module(input_ids=ids, **({"use_cache": True} if model.kind == "causal" else {}))
+def _some_ids(model: LoadedModel) -> torch.Tensor:
+    """Return ids (1, token) of tokens that differ as far as the vocabulary allows, no more than the model reads."""
+    count = min(PROBE, model.context_length or PROBE)
+    return torch.arange(1, count + 1, device=model.device)[None] % len(model.tokenizer)
+
+
+def _forward(model: LoadedModel, ids: torch.Tensor) -> Any:
+    if model.kind == "causal":
+        return forward(model, ids, cache={})
+    return model.module(
+        input_ids=ids, **({"decoder_input_ids": ids[:, :TARGET]} if model.kind == "encoder-decoder" else {})
+    )
+
+
+def _reads_in_pieces(model: LoadedModel, ids: torch.Tensor, whole: Any) -> bool:
+    """Return whether a text that is read in two pieces ends as the whole one does."""
+    if model.kind != "causal" or ids.shape[1] == 1 or not keeps_keys_only(whole.get("past_key_values")):
+        return False
+    middle = ids.shape[1] // 2
+    first = forward(model, ids[:, :middle], cache={})
+    second = forward(model, ids[:, middle:], cache={"past_key_values": first.past_key_values})
+    return agree(second.logits[0, -1].float(), whole.logits[0, -1].float(), model.dtype)

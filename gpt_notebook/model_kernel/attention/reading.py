@@ -17,8 +17,10 @@ from gpt_notebook.model_kernel.scheduler import LONGEST_STEP, Work
 FIRST_TOKENS = 64
 LEAST_TOKENS = 32
 """Fewer at a time would read all the weights for next to nothing."""
+LEAST_ALONE = 128
+"""The same when nobody waits: each piece also looks back at all before it, so that few large ones cost less."""
 ALONE = 3.0
-"""How much longer than others' pieces those of a reading are when nobody waits: each piece looks back at all before."""
+"""For the same reason, how much longer than others' pieces those of a reading are when nobody waits."""
 
 OnHidden = Callable[[tuple[torch.Tensor, ...]], None]
 """Takes the hidden states (token, dimension) of a piece, before the first layer and after each."""
@@ -52,8 +54,10 @@ def read(
     while done < len(token_ids):
         if done:
             yield
-        seconds = work.seconds * ALONE if work.seconds >= LONGEST_STEP else work.seconds
-        size = pace.units(seconds, least=LEAST_TOKENS) if layout.in_pieces else len(token_ids)
+        alone = work.seconds >= LONGEST_STEP
+        size = pace.units(work.seconds * (ALONE if alone else 1), least=LEAST_ALONE if alone else LEAST_TOKENS)
+        if not layout.in_pieces:
+            size = len(token_ids)
         piece = token_ids[done : done + size]
         with pace, watching(layout, observer):
             out = forward(model, torch.tensor([piece], device=model.device), cache=cache, hidden=on_hidden is not None)
@@ -81,7 +85,13 @@ def forward(
     all_logits: bool = False,
 ) -> Any:
     """Run a causal model on ids (batch, token) and return transformers' output; logits of the last token only."""
-    options: dict[str, Any] = {} if all_logits or not model.keeps_logits else {"logits_to_keep": 1}
+    options: dict[str, Any] = {} if all_logits else last_only(model)
     if hidden:
         options["output_hidden_states"] = True
     return model.module(input_ids=input_ids, use_cache=cache is not None, **(cache or {}), **options)
+
+
+def last_only(model: LoadedModel) -> dict[str, Any]:
+    """Return the options with which a model computes all of its layers for all tokens, and logits of the last only."""
+    # Told as a count, the last one is all that families with shared keys (Gemma 4) let through their upper layers.
+    return {"logits_to_keep": torch.tensor([-1], device=model.device)} if model.keeps_logits else {}

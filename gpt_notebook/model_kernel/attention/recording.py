@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from gpt_notebook.attention_protocol import Part, TensorName
-from gpt_notebook.errors import OutOfMemory
+from gpt_notebook.errors import ModelUnsupported, OutOfMemory
 from gpt_notebook.model_kernel.attention.capture import QUERY_AND_KEY, Layer, Place, Recorder, bytes_of
 from gpt_notebook.model_kernel.attention.layout import Layout
 from gpt_notebook.model_kernel.attention.pieces import Computation
@@ -59,10 +59,15 @@ class Capture:
         """What it is called: the same for the same weights and tokens."""
         return identify(self.fingerprint, self.model, self.text)
 
+    def forget_extras(self) -> None:
+        """Keep only what was recorded in the first place; whoever is at work with the rest keeps it until its end."""
+        self.extras, self.tapped = {}, {}
+
     @property
     def bytes(self) -> int:
         """The memory that it takes."""
-        extras = (layer for layers in self.extras.values() for layer in layers.values())
+        # Another question may be adding to them at this moment.
+        extras = (layer for layers in list(self.extras.values()) for layer in layers.values())
         tapped = sum(each.numel() * each.element_size() for each in self.tapped.values())
         return bytes_of([*self.layers.values(), *extras]) + tapped
 
@@ -114,7 +119,11 @@ def tensors(
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> Generator[None, None, dict[Place, Layer]]:
-    """Read a text, yield between pieces, and return what its attention was made of."""
+    """Read a text, yield between pieces, and return what its attention was made of.
+
+    Raises:
+        ModelUnsupported: with this text, it is not made of its tokens alone.
+    """
     layout = layout_of(model)
     # Only a text that comes in pieces needs room for what is still to come.
     recorder = Recorder(len(text.token_ids) if layout.in_pieces else 0, keep=keep)
@@ -123,7 +132,23 @@ def tensors(
     else:
         with watching(layout, recorder):
             read_whole(model, text)
+    _check_lengths(model, text, recorder.layers)
     return recorder.layers
+
+
+def _check_lengths(model: LoadedModel, text: Text, layers: Mapping[Place, Layer]) -> None:
+    """Refuse what was recorded unless each layer has attended once from each token, as it did when it was tried.
+
+    Raises:
+        ModelUnsupported: names the layer that has not.
+    """
+    for (part, layer), recorded in layers.items():
+        if (queries := recorded.blocks[-1].stop) != (length := text.length(part, keys=False)):
+            message = (
+                f"the attention of {model.source.name} cannot be shown: layer {layer} has {queries:,} queries for a "
+                f"text of {length:,} tokens; take a shorter text"
+            )
+            raise ModelUnsupported(message)
 
 
 def read_whole(model: LoadedModel, text: Text, *, hidden: bool = False) -> object:
@@ -141,15 +166,26 @@ def check_budget(model: LoadedModel, n_tokens: int, budget: int) -> None:
         OutOfMemory: gives both sizes.
     """
     layout = layout_of(model)
-    rows = (
-        (heads.count[layer] + heads.key_count[layer]) * heads.dimension[layer]
-        for heads in layout.parts.values()
-        for layer in heads.count
-    )
-    needed = sum(rows) * n_tokens * model.dtype.itemsize if layout.recordable else 0
+    needed = _recorded(layout, model.dtype, n_tokens) if layout.recordable else _tapped(layout, n_tokens)
     if needed > budget:
         message = (
             f"the attention of {n_tokens:,} tokens in {model.source.name} takes {needed / MIB:,.0f} MiB, and "
             f"{budget / MIB:,.0f} MiB are set aside: take a shorter text or raise GPT_NOTEBOOK_ATTENTION_BUDGET"
         )
         raise OutOfMemory(message)
+
+
+def _recorded(layout: Layout, dtype: torch.dtype, n_tokens: int) -> int:
+    """Return the bytes of the queries and keys of all layers."""
+    a_token = (
+        (heads.count[layer] + heads.key_count[layer]) * heads.dimension[layer]
+        for heads in layout.parts.values()
+        for layer in heads.count
+    )
+    return sum(a_token) * n_tokens * dtype.itemsize
+
+
+def _tapped(layout: Layout, n_tokens: int) -> int:
+    """Return the bytes of the maps of one layer, float32."""
+    most_heads = max(count for heads in layout.parts.values() for count in heads.count.values())
+    return most_heads * n_tokens**2 * torch.float32.itemsize

@@ -85,7 +85,7 @@ class Scores(Computation):
                 if self.due():
                     yield
                 weights = source.rows((self._part, layer), some, start, stop)  # (head, query, key)
-                sums[:, some] += torch.stack([rows.summed(kind, weights, start) for kind in kinds]).cpu()
+                sums[:, some] += torch.stack([rows.summed(kind, weights, start) for kind in kinds]).cpu().double()
             for kind, of_heads in zip(kinds, sums.tolist(), strict=True):
                 tables[kind].append([value / rows.counted(kind) if rows.counted(kind) else None for value in of_heads])
             done += heads.get(layer, 0)
@@ -126,19 +126,19 @@ class _Rows:
         device = weights.device
         match kind:
             case "previous-token":
-                return weights.diagonal(start - 1, 1, 2).sum(-1).double()
+                return weights.diagonal(start - 1, 1, 2).sum(-1)
             case "sink":
-                return weights[:, max(0, self._first - start) :, 0].sum(-1).double()
+                return weights[:, max(0, self._first - start) :, 0].sum(-1)
             case "entropy":
                 entropies: torch.Tensor = torch.special.entr(weights)
-                return entropies.sum((1, 2)).double()
+                return entropies.sum((1, 2))
             case "distance":
                 queries = torch.arange(start, stop, device=device)[:, None]
-                return (weights * (queries - self._positions.to(device)).abs()).sum((1, 2)).double()
+                return (weights * (queries - self._positions.to(device)).abs()).sum((1, 2))
             case "induction":
-                return (weights * _followers(self._ids, start, stop).to(device)).sum((1, 2)).double()
+                return (weights * _followers(self._ids, start, stop).to(device)).sum((1, 2))
             case "from-to":
-                return weights[:, self._asked[start:stop].to(device)][..., self._keys].sum((1, 2)).double()
+                return weights[:, self._asked[start:stop].to(device)][..., self._keys].sum((1, 2))
 
 
 def _read(text: Text, part: Part) -> tuple[int, ...]:
@@ -249,6 +249,8 @@ def divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
     H((p + q) / 2) - (H(p) + H(q)) / 2, with H the entropy (Lin 1991).
     """
+    if p.device.type == "mps":  # which has no float64
+        p, q = p.cpu(), q.cpu()
     p, q = p.double(), q.double()
     entropy = torch.special.entr
     between: torch.Tensor = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2

@@ -6,6 +6,7 @@ the layer that is wanted, and a few layers at a time are kept.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from gpt_notebook.model_kernel.attention import maps
 from gpt_notebook.model_kernel.attention.calls import AttentionCall, observed
 from gpt_notebook.model_kernel.attention.capture import Place
 from gpt_notebook.model_kernel.attention.reading import forward
-from gpt_notebook.model_kernel.attention.recording import Capture
+from gpt_notebook.model_kernel.attention.recording import Capture, read_whole
 from gpt_notebook.model_kernel.loading import LoadedModel
 from gpt_notebook.settings import MIB
 
@@ -44,9 +45,10 @@ class MapSource:
         recorded = self.capture.layers.get(place)
         if recorded is not None:
             return maps.rows(recorded, heads, start, stop, n_keys=self.n_keys(part), values=values)
-        if (values, layer) not in self.capture.tapped:
-            self.capture.tapped = self._tap(layer, values)
-        return self.capture.tapped[values, layer][heads, start:stop]
+        tapped = self.capture.tapped
+        if (values, layer) not in tapped:
+            tapped = self.capture.tapped = self._tap(layer, values)
+        return tapped[values, layer][heads, start:stop]
 
     def tiles(self, place: Place) -> Iterator[tuple[slice, int, int]]:
         """Yield heads, first query and the one after the last of tiles that are together all maps of a layer.
@@ -80,14 +82,14 @@ class MapSource:
     def _tap(self, layer: int, values: Values) -> dict[tuple[str, int], torch.Tensor]:
         """Run the model up to a layer, and on for as many as may be kept."""
         length = len(self.capture.text.token_ids)
-        each = self.capture.layout.parts["decoder"].count[layer] * length**2 * torch.float32.itemsize
+        layout = self.capture.layout
+        each = layout.parts[layout.main].count[layer] * length**2 * torch.float32.itemsize
         reader = _Reader(values, layer, layer + max(1, TAPPED_BYTES // each))
-        inputs = torch.tensor([self.capture.text.token_ids], device=self.model.device)
-        try:
-            with observed(self.capture.layout, reader):
-                forward(self.model, inputs)
-        except _EnoughError:
-            pass
+        with contextlib.suppress(_EnoughError), observed(layout, reader):
+            if self.model.kind == "causal":
+                forward(self.model, torch.tensor([self.capture.text.token_ids], device=self.model.device))
+            else:
+                read_whole(self.model, self.capture.text)
         return reader.found
 
 

@@ -80,7 +80,7 @@ class Tap(TorchFunctionMode):
 
         return self._told(
             AttentionCall(
-                part="decoder",
+                part=self._layout.main,
                 layer=self._layer,
                 query=by_head(query),
                 key=by_head(key).transpose(-1, -2),
@@ -98,7 +98,7 @@ class Tap(TorchFunctionMode):
         scaling = options.get("scale")
         return self._told(
             AttentionCall(
-                part="decoder",
+                part=self._layout.main,
                 layer=self._layer,
                 query=query,
                 key=key,

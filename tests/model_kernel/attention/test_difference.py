@@ -80,6 +80,11 @@ def test_rows_that_share_nothing_differ_by_the_logarithm_of_two():
     assert divergence(p, q).tolist() == pytest.approx([math.log(2)] * 3)
 
 
+def test_rounding_makes_no_difference_negative():
+    p = torch.randn(500, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64).softmax(-1)
+    assert divergence(p, p + 1e-12).min() >= 0
+
+
 def test_each_part_of_an_encoder_decoder_is_compared_by_itself(source):
     one, other = (source("bart", text=text, target=random_ids(7, seed=text)) for text in (1, 2))
     for part in ("encoder", "decoder", "cross"):

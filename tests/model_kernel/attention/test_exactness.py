@@ -71,6 +71,7 @@ def test_maps_of_causal_models_are_those_of_the_eager_model(family, tiny, loaded
 def test_maps_are_the_same_when_the_text_is_read_in_pieces(family, tiny, loaded, monkeypatch):
     monkeypatch.setattr(reading, "FIRST_TOKENS", 7)
     monkeypatch.setattr(reading, "LEAST_TOKENS", 7)
+    monkeypatch.setattr(reading, "LEAST_ALONE", 7)
     monkeypatch.setattr(pieces, "GROWTH", 1.0)
     model = loaded(family)
     ids = some_ids(model)
