@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gpt_notebook.attention_maps import Attention
+from gpt_notebook.attention_protocol import SCORE_KINDS
 from gpt_notebook.magics.help_text import COMMANDS
 from gpt_notebook.magics.options import OPTIONS
 from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
@@ -35,6 +37,24 @@ def test_every_setting_is_documented(field):
 def test_no_setting_is_documented_that_is_not_there():
     documented = re.findall(rf"^\| `{ENVIRONMENT_PREFIX}(\w+)`", read("docs/settings.md"), re.MULTILINE)
     assert {name.lower() for name in documented} == {field.name for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize("name", [name for name in dir(Attention) if not name.startswith("_")])
+def test_everything_that_an_attention_can_tell_is_documented(name):
+    assert re.search(rf"`a\.{name}[`(]", read("docs/attention.md"))
+
+
+@pytest.mark.parametrize("kind", SCORE_KINDS)
+def test_every_score_is_defined(kind):
+    assert f"| `{kind}` |" in read("docs/attention.md")
+
+
+def test_every_family_that_the_tests_try_is_named():
+    from model_kernel.families import FAMILIES
+
+    families = {family.removesuffix("_text").removesuffix("-alibi") for family in FAMILIES}
+    documented = set(re.findall(r"[\w-]+", read("docs/attention.md")))
+    assert families - documented == set()
 
 
 @pytest.mark.parametrize(

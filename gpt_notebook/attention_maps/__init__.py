@@ -5,7 +5,9 @@
     results         what the interventions give
     recording       the attention in the model kernel: asking it, and making it again
     places          layers, heads, ranges and positions, checked before anybody is asked
-    plots           Plotly figures
+    plots           Plotly figures of maps and patchings
+    heatmap_figure  what such a figure gives a notebook
+    still_picture   the same as SVG, where nobody draws Plotly's figures
     bertviz_views   BertViz's own views, of a size that a browser bears
     progress        a bar while many texts are scored
 

@@ -1,7 +1,8 @@
 """Plotly figures of attention: one head's map with its tokens, and the matrix of a patching.
 
 Each token has a name of its own on its axis, with its position, because Plotly would make one row of equal names; it
-also leaves out those names that would overlap, and shows more of them when one zooms in.
+also leaves out those names that would overlap, and shows more of them when one zooms in. Colours grow out of what lies
+behind, so that one scale serves light and dark pages.
 """
 
 from __future__ import annotations
@@ -32,13 +33,34 @@ MAX_TICKS = 64
 MAX_LABEL = 20
 """Characters of a token's name."""
 
-PIXELS_A_TOKEN = 18
-SMALLEST, LARGEST = 320, 800
-MARGIN = 120
-"""Pixels of a map's longer side, without the names beside it, which need the margin."""
+LARGEST = 800
+"""Pixels of a map's longer side."""
+LEGIBLE, COMFORTABLE, ROOMY = 18, 32, 480
+"""A cell has the first number of pixels if that fits, up to the second as long as all cells stay within the third."""
+LOWEST = 120
+"""Pixels that the bar beside it needs."""
+LETTER = 6.5
+"""Pixels of a name's letter, about."""
+TITLE_LETTER = 8
+TOP, BESIDE, FOR_BAR = 48, 40, 112
+"""Pixels around a map: above it, beside the names of an axis, and for the bar."""
 
-DIVERGING = ((0.0, "#1f5fa8"), (0.5, "#ffffff"), (1.0, "#d9730d"))
-"""Blue, white, orange: told apart by those who don't see red or green, too."""
+INK = "#7f7f7f"
+"""Seen on white and on black."""
+BAR = {"thickness": 14, "len": 1, "outlinewidth": 0}
+CLEAR = "rgba(0,0,0,0)"
+SEQUENTIAL = tuple(
+    (share, f"rgba(36,134,236,{opacity})")
+    for share, opacity in ((0.0, 0.0), (0.02, 0.08), (0.1, 0.2), (0.25, 0.38), (0.5, 0.64), (1.0, 1.0))
+)
+"""Small weights get more colour than their share: on a dark page they would be lost."""
+DIVERGING = (
+    (0.0, "rgba(36,134,236,1)"),
+    (0.5, "rgba(36,134,236,0)"),
+    (0.5, "rgba(235,125,10,0)"),
+    (1.0, "rgba(235,125,10,1)"),
+)
+"""Blue, nothing, orange: told apart by those who don't see red or green, too."""
 
 
 def map_figure(
@@ -57,7 +79,7 @@ def map_figure(
     Raises:
         InvalidRequest: there are too many tokens for a figure, or Plotly is not installed.
     """
-    figures = _plotly()
+    traces, figure_of = _plotly()
     found = recording.part(part)
     rows = places.interval("queries", queries, found.n_queries) or (0, found.n_queries)
     columns = places.interval("keys", keys, found.n_keys) or (0, found.n_keys)
@@ -76,38 +98,32 @@ def map_figure(
     if hide_sink:
         title += " (without the first token, rows rescaled)"
     y, x = (_names(recording.query_tokens(found), rows), _names(recording.key_tokens(found), columns))
-    shown = figures.Heatmap(
+    shown = traces.Heatmap(
         z=weights,
         x=x,
         y=y,
         zmin=0,
-        colorscale="Blues",
+        colorscale=SEQUENTIAL,
         hoverongaps=False,
         hovertemplate="query %{y}<br>key %{x}<br>weight %{z:.6f}<extra></extra>",
-        colorbar={"title": {"text": "weight"}},
+        colorbar={"title": {"text": "weight"}, **BAR},
     )
-    figure = figures.Figure(shown)
-    figure.update_layout(
-        title={"text": escape(title, quote=False)},
-        width=_pixels(len(x)) + 2 * MARGIN,
-        height=_pixels(len(y)) + 2 * MARGIN,
-    )
-    figure.update_xaxes(title={"text": "key"}, type="category", nticks=MAX_TICKS, showgrid=False)
-    figure.update_yaxes(
-        title={"text": "query"}, type="category", nticks=MAX_TICKS, showgrid=False, autorange="reversed"
-    )
+    figure = figure_of(shown)
+    _lay_out(figure, escape(title, quote=False), x, y)
+    figure.update_xaxes(title={"text": "key"}, type="category", nticks=MAX_TICKS)
+    figure.update_yaxes(title={"text": "query"}, type="category", nticks=MAX_TICKS)
     return figure
 
 
 def patching_figure(patching: Patching) -> Figure:
-    """Return how much each head brings back, white for nothing."""
+    """Return how much each head brings back, clear for nothing."""
     import numpy as np
 
-    figures = _plotly()
+    traces, figure_of = _plotly()
     answer, wrong = (_escaped(each) for each in (patching.answer, patching.wrong))
     finite = np.abs(patching.matrix[np.isfinite(patching.matrix)])
     largest = float(finite.max(initial=0.0)) or 1.0
-    shown = figures.Heatmap(
+    shown = traces.Heatmap(
         z=patching.matrix,
         zmin=-largest,
         zmid=0,
@@ -115,18 +131,36 @@ def patching_figure(patching: Patching) -> Figure:
         colorscale=DIVERGING,
         hoverongaps=False,
         hovertemplate="layer %{y}, head %{x}<br>brings back %{z:.4f}<extra></extra>",
-        colorbar={"title": {"text": "part brought back"}},
+        colorbar={"title": {"text": "brought back"}, **BAR},
     )
     layers, heads = patching.matrix.shape
-    figure = figures.Figure(shown)
-    figure.update_layout(
-        title={"text": f"{escape(patching.model, quote=False)}: which head brings back {answer} over {wrong}"},
-        width=_pixels(heads) + 2 * MARGIN,
-        height=_pixels(layers) + 2 * MARGIN,
-    )
-    figure.update_xaxes(title={"text": "head"}, tick0=0, dtick=_step(heads), showgrid=False)
-    figure.update_yaxes(title={"text": "layer"}, tick0=0, dtick=_step(layers), showgrid=False, autorange="reversed")
+    figure = figure_of(shown)
+    title = f"{escape(patching.model, quote=False)}: which head brings back {answer} over {wrong}"
+    _lay_out(figure, title, *([str(i) for i in range(count)] for count in (heads, layers)))
+    figure.update_xaxes(title={"text": "head"}, tick0=0, dtick=_step(heads))
+    figure.update_yaxes(title={"text": "layer"}, tick0=0, dtick=_step(layers))
     return figure
+
+
+def _lay_out(figure: Figure, title: str, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Give a figure the size that its cells and names need, and colours for light and dark pages."""
+    longest = max(len(columns), len(rows))
+    cell = min(LARGEST / longest, max(LEGIBLE, min(COMFORTABLE, ROOMY / longest)))
+    left, bottom = (BESIDE + round(LETTER * max(map(len, names))) for names in (rows, columns))
+    width = max(round(cell * len(columns)) + left + FOR_BAR, TITLE_LETTER * len(title))
+    height = max(round(cell * len(rows)), LOWEST)
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}, "x": 0, "y": 1, "yanchor": "top", "pad": {"l": 8, "t": 12}},
+        width=width,
+        height=height + TOP + bottom,
+        margin={"l": left, "t": TOP, "b": bottom, "r": width - left - round(cell * len(columns))},
+        font={"color": INK},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+    )
+    axis = {"showgrid": False, "zeroline": False, "showline": True, "mirror": True, "linecolor": INK}
+    figure.update_xaxes(axis, tickangle=90 if max(map(len, columns)) * LETTER > cell else 0)
+    figure.update_yaxes(axis, autorange="reversed")
 
 
 def _without_sink(
@@ -157,20 +191,18 @@ def _escaped(token: Token) -> str:
     return escape(name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…", quote=False)
 
 
-def _pixels(count: int) -> int:
-    return min(LARGEST, max(SMALLEST, count * PIXELS_A_TOKEN))
-
-
 def _step(count: int) -> int:
     """Return the distance of the ticks of so many numbers."""
     return -(-count // MAX_TICKS)
 
 
-def _plotly() -> ModuleType:
+def _plotly() -> tuple[ModuleType, type[Figure]]:
+    """Return Plotly's traces, and the figure that they go into."""
     try:
         from plotly import graph_objects
+
+        from gpt_notebook.attention_maps.heatmap_figure import HeatmapFigure
     except ModuleNotFoundError as error:
         message = f"a figure needs {error.name}, which is not installed: run  pip install 'gpt-notebook[viz]'"
         raise InvalidRequest(message) from error
-    found: ModuleType = graph_objects
-    return found
+    return graph_objects, HeatmapFigure

@@ -31,6 +31,9 @@ class HeadScore(NamedTuple):
     head: int
     score: float
 
+    def __repr__(self) -> str:
+        return f"HeadScore(layer={self.layer}, head={self.head}, score={self.score:.4g})"
+
     @classmethod
     def highest(cls, scores: Matrix, k: int) -> list[HeadScore]:
         """Return the k highest of a matrix (layer, head), highest first; NaN is none."""

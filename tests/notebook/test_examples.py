@@ -1,4 +1,4 @@
-"""`examples/run.py` shows a notebook in the terminal, and says in one line why it stopped."""
+"""The examples run, and `examples/run.py` shows them in the terminal and says in one line why one stopped."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.notebook
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.ipynb"))
 
 GROWING = """
 def publish(text, **options):
@@ -48,3 +49,36 @@ def test_a_cell_that_fails_is_one_line(run):
     assert shown.stdout.endswith("\nZeroDivisionError: division by zero\n")
     assert shown.stderr == ""
     assert "reached" not in shown.stdout
+
+
+@pytest.fixture
+def model_kernel_of_its_own():
+    """Whatever model kernel the notebook starts ends with the test."""
+    yield
+    subprocess.run([sys.executable, "-m", "gpt_notebook", "stop", "--force"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_from_top_to_bottom(path, tmp_path, model_kernel_of_its_own):
+    """What an example claims of its model, its cells assert."""
+    program = [sys.executable, ROOT / "examples" / "run.py", path, "--output", tmp_path]
+    shown = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    executed = nbformat.read(tmp_path / path.name, as_version=4)
+    figures = [each for each in outputs_of(executed) if "application/vnd.plotly.v1+json" in each]
+    assert all("image/svg+xml" in each for each in figures)
+    assert (tmp_path / f"{path.stem}.html").read_text("utf-8").count('data-mime-type="image/svg+xml"') == len(figures)
+    assert bool(figures) == (path.stem == "02_attention")
+
+
+def outputs_of(notebook):
+    """Return the data of all outputs of a notebook that has run."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [output.data for cell in cells for output in cell.outputs if "data" in output]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_kept_without_its_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell for cell in cells if cell.outputs or cell.execution_count is not None] == []

@@ -1,0 +1,31 @@
+"""Figures of attention in JupyterLab: drawn without the internet, and on the page's own background."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytest.importorskip("plotly")
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=60_000)
+
+FIGURES = [
+    'import gpt_notebook as gpt\na = gpt.attention("Once upon a time there was a fox.\\nHe ran.")\na.plot(1, 3)',
+    'gpt.patch("The girl was glad, because", "The boy was glad, because", answer=" she", wrong=" he").plot()',
+]
+BACKGROUNDS = "nodes => nodes.map(node => getComputedStyle(node).backgroundColor)"
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_figures_are_drawn_without_the_internet(lab, page, theme):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    lab.open(page, f"figures-{theme}", FIGURES, theme=f"JupyterLab {theme}")
+    lab.command(page, "notebook:run-all-cells")
+    drawn = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .js-plotly-plot")
+    expect(drawn).to_have_count(2)
+    expect(drawn.nth(0).locator(".heatmaplayer image")).to_be_visible()
+    expect(drawn.nth(0)).to_contain_text("·upon (1)")
+    expect(drawn.nth(0)).to_contain_text("⏎ (")
+    expect(drawn.nth(1)).to_contain_text("which head brings back ·she over ·he")
+    assert set(drawn.locator(".main-svg").evaluate_all(BACKGROUNDS)) == {"rgba(0, 0, 0, 0)"}
+    assert [url for url in asked if not url.startswith((lab.url, "data:", "blob:"))] == []
+    assert page.console_errors == []
