@@ -88,7 +88,7 @@ def head_scores(
         on_progress: Called with how many texts are done, and of how many; None shows a bar in a notebook.
 
     Returns:
-        Shape (layer, head), NaN where there is no such head.
+        Shape (layer, head), NaN where there is no such head. A text that is too short for a kind doesn't count.
 
     Raises:
         GptNotebookError: what is wrong, and with which text.
@@ -109,7 +109,9 @@ def head_scores(
             message = f"text {index} ({_short(text)}): {error.message}"
             raise type(error)(message, param=error.param) from error
         report(index + 1, len(texts))
-    return np.asarray(np.mean(scores, axis=0))
+    counted = np.sum(~np.isnan(scores), axis=0)  # (layer, head); a text can be too short for a kind
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nansum(scores, axis=0) / counted)
 
 
 def patch(

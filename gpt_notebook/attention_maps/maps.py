@@ -35,6 +35,7 @@ from gpt_notebook.attention_protocol import (
     Values,
 )
 from gpt_notebook.attention_protocol import Lens as LensEvent
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Token
 
@@ -99,7 +100,12 @@ class Attention:
         return self._recording.info.id
 
     def __repr__(self) -> str:
-        return f"<Attention {len(self.tokens)} tokens, {self.n_layers} layers, {self.n_heads} heads, {self.model}>"
+        sizes = (
+            counted(len(self.tokens), "token"),
+            counted(self.n_layers, "layer"),
+            counted(self.n_heads, "head"),
+        )
+        return f"<Attention {', '.join(sizes)}, {self.model}>"
 
     # --- maps and what they are made of ------------------------------------------------------------------------------
 

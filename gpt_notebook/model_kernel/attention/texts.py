@@ -30,17 +30,18 @@ def _text_ids(model: LoadedModel, request: AttentionRequest) -> Sequence[int]:
     if request.token_ids is not None:
         prompts.check_ids(model, request.token_ids, name="token_ids")
         return request.token_ids
-    text = request.text or ""
+    if not request.text:
+        message_text = "the text is empty, so that nothing attends to anything: give it a word"
+        raise InvalidRequest(message_text, param="text")
+    text = request.text
     if request.chat:
         message = ChatMessage(role="user", content=text)
         return chat.render(model.tokenizer, (message,), model.templates).token_ids
     ids = list(model.tokenizer(text, add_special_tokens=request.add_special_tokens)["input_ids"])
-    if ids or not request.add_special_tokens:
-        if not ids:
-            message_text = "the text is empty: give it a word"
-            raise InvalidRequest(message_text, param="text")
-        return ids
-    return prompts.encode(model, text, name="text")
+    if not ids:  # such as one that is all control characters, which some tokenizers drop
+        message_text = f"{model.source.name} has no token for anything in the text: give it a word"
+        raise InvalidRequest(message_text, param="text")
+    return ids
 
 
 def _target_ids(model: LoadedModel, request: AttentionRequest) -> Sequence[int]:

@@ -45,19 +45,10 @@ def test_a_chat_with_a_model_that_has_no_template_is_what_a_generation_reads(tex
     assert decoded == "User: Hello\nAssistant:"
 
 
-def test_an_empty_text_is_the_token_that_begins_texts(text):
-    assert text(text="").token_ids == (0,)
-
-
-def test_an_empty_text_without_special_tokens_is_refused(text):
-    with pytest.raises(InvalidRequest, match="the text is empty: give it a word"):
-        text(text="", add_special_tokens=False)
-
-
-def test_an_empty_text_is_refused_where_nothing_begins_texts(text, loaded, monkeypatch):
-    monkeypatch.setattr(type(loaded("gpt2").tokenizer), "bos_token_id", None, raising=False)
-    with pytest.raises(InvalidRequest, match=r"the text is empty, and .* has no token to begin with"):
-        text(text="")
+@pytest.mark.parametrize("options", [{}, {"add_special_tokens": False}, {"chat": True}])
+def test_an_empty_text_is_refused(options, text):
+    with pytest.raises(InvalidRequest, match=r"the text is empty, .*: give it a word"):
+        text(text="", **options)
 
 
 @pytest.mark.parametrize(
