@@ -69,7 +69,7 @@ def _rendered(model: LoadedModel, request: GenerateRequest) -> chat.ChatPrompt |
     return None
 
 
-def encode(model: LoadedModel, text: str) -> list[int]:
+def encode(model: LoadedModel, text: str, *, name: str = "prompt") -> list[int]:
     """Return the ids of a prompt, exactly the tokenizer's; an empty one is the token that begins every text.
 
     Raises:
@@ -79,8 +79,8 @@ def encode(model: LoadedModel, text: str) -> list[int]:
     if ids:
         return ids
     if model.tokenizer.bos_token_id is None:
-        message = f"the prompt is empty, and {model.source.name} has no token to begin with: give it a word"
-        raise InvalidRequest(message, param="prompt")
+        message = f"the {name} is empty, and {model.source.name} has no token to begin with: give it a word"
+        raise InvalidRequest(message, param=name)
     return [model.tokenizer.bos_token_id]
 
 
