@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--peer-seconds", type=float, default=600, help="how long BertViz may take")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, median of {options.rounds}")
+    kept = True
     for name, config, lengths in (
         ("GPT-2 shape, 12 layers of 12 heads", GPT2, options.lengths),
         ("Llama shape, 32 layers of 32 heads", LLAMA, options.llama_lengths),
@@ -93,7 +94,9 @@ def main() -> None:
             print_beginning(ours, peer)
             print_answers(ours)
             if config is GPT2:
-                print_promises(ours)
+                kept = print_promises(ours)
+    if not kept:
+        raise SystemExit(1)
 
 
 def measure(
@@ -232,14 +235,17 @@ def print_answers(ours: dict[int, Figures]) -> None:
         print_row([*row, *(with_worst(each, name, unit) for name, unit in (("tile", 1e-3), ("mean", 1), ("max", 1)))])
 
 
-def print_promises(ours: dict[int, Figures]) -> None:
-    """Print which promises hold."""
+def print_promises(ours: dict[int, Figures]) -> bool:
+    """Print which promises hold; return whether all do."""
     print()
     print_heading(["promised", "measured", ""])
+    kept = True
     for promise in PROMISES:
         if promise.length in ours:
             value = ours[promise.length][promise.figure] / promise.unit
             print_row([promise.text, *numbers([value]), "met" if value <= promise.most else "not met"])
+            kept &= value <= promise.most
+    return kept
 
 
 def with_worst(figures: Figures, name: str, unit: float) -> str:

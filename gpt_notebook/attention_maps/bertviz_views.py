@@ -16,7 +16,7 @@ from gpt_notebook import arguments
 from gpt_notebook.attention_maps import places
 from gpt_notebook.attention_maps.recording import Recording
 from gpt_notebook.attention_protocol import MAX_OVERVIEW, AttentionPart
-from gpt_notebook.display.quantities import size
+from gpt_notebook.display.quantities import counted, size
 from gpt_notebook.display.token_html import quoted
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Token
@@ -89,11 +89,14 @@ def _heads(parts: Sequence[AttentionPart], layers: Sequence[int], heads: Iterabl
         for part, layer, head in itertools.product(parts, layers, named):
             places.head_of(part, layer, head)
         return named
-    layer_of_count = {part.heads[layer]: layer for part in parts for layer in layers}
-    few, many = min(layer_of_count), max(layer_of_count)
+    place_of_count = {part.heads[layer]: (part.name, layer) for part in parts for layer in layers}
+    few, many = min(place_of_count), max(place_of_count)
     if few != many:
-        which = f"layers {layer_of_count[few]} and {layer_of_count[many]} have {few} and {many} heads"
-        message = f"{which}, and BertViz shows equally many of each: name some with layers= or heads="
+        which = " and ".join(
+            f"{counted(count, 'head')} in the {name}'s layer {layer}"
+            for count, (name, layer) in ((few, place_of_count[few]), (many, place_of_count[many]))
+        )
+        message = f"there are {which}, and BertViz shows equally many of each: name some with heads=, layers= or part="
         raise InvalidRequest(message, param="heads")
     return tuple(range(few))
 
@@ -108,7 +111,8 @@ def _check_size(view: str, parts: Sequence[AttentionPart], layers: int, heads: i
     if weight <= MAX_BYTES and maps * most <= MAX_LINES and _longest(parts) <= MAX_OVERVIEW:
         return
     bears = min(MAX_BYTES // (NUMBER_BYTES * layers * heads * len(parts)), MAX_LINES // maps)
-    what = f"BertViz's {view} view of {layers} layers with {heads} heads over {_longest(parts)} tokens"
+    shape = f"{counted(layers, 'layer')} with {counted(heads, 'head')} over {counted(_longest(parts), 'token')}"
+    what = f"BertViz's {view} view of {shape}"
     much = f"takes {size(weight)} of text and {maps * most:,} lines at once, of {size(MAX_BYTES)} and {MAX_LINES:,} that a browser bears"
     message = f"{what} {much}: name fewer with layers= or heads=, take at most {math.isqrt(bears)} tokens, or see plot() and overview()"
     raise InvalidRequest(message, param="layers")

@@ -157,7 +157,7 @@ def test_what_is_within_the_bound_weighs_no_more_than_was_said():
         (lambda a: a.bertviz(layers=[2]), "layer 2 is not there: there are layers 0 to 1"),
         (lambda a: a.bertviz(heads=[3]), "head 3 is not there: there are heads 0 to 2 in layer 1"),
         (lambda a: a.bertviz(heads=[]), "heads is empty: name at least one, or leave it out for all"),
-        (lambda a: a.bertviz(), "layers 1 and 0 have 3 and 4 heads, and BertViz shows equally many of each: name some"),
+        (lambda a: a.bertviz(), "there are 3 heads in the decoder's layer 1 and 4 heads in the decoder's layer 0, and BertViz shows equally many"),
     ],
 )
 def test_a_view_that_makes_no_sense_is_refused(ask, message):
