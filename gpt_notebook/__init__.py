@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         patch,
     )
     from gpt_notebook.completion import Collector, Completion
-    from gpt_notebook.errors import GenerationInterrupted, GptNotebookError
+    from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Interrupted
     from gpt_notebook.identity import __version__
     from gpt_notebook.likelihood import Perplexity
     from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
@@ -59,6 +59,7 @@ __all__ = [
     "GenerationInterrupted",
     "GptNotebookError",
     "HeadScore",
+    "Interrupted",
     "Lens",
     "ModelInfo",
     "Patching",
@@ -96,6 +97,7 @@ _HOMES = {
     "Completion": "completion",
     "GenerationInterrupted": "errors",
     "GptNotebookError": "errors",
+    "Interrupted": "errors",
     "HeadScore": "attention_maps",
     "Lens": "attention_maps",
     "ModelInfo": "protocol",

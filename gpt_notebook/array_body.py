@@ -6,13 +6,10 @@ import http.client
 import math
 from typing import TYPE_CHECKING, Any
 
-from gpt_notebook.attention_protocol import DTYPE_HEADER, SHAPE_HEADER
+from gpt_notebook.attention_protocol import DTYPE, DTYPE_HEADER, ITEM_BYTES, SHAPE_HEADER
 
 if TYPE_CHECKING:
     import numpy as np
-
-DTYPE = "float32"
-ITEM_BYTES = 4
 
 
 def read_array(response: http.client.HTTPResponse) -> np.ndarray[Any, np.dtype[np.float32]] | None:

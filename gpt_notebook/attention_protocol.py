@@ -20,6 +20,7 @@ everything else is a stream of events that ends with `done` or `failed`.
 
 from __future__ import annotations
 
+import collections
 import typing
 from typing import Any, ClassVar, Literal
 
@@ -30,8 +31,13 @@ SHAPE_HEADER = "X-Array-Shape"
 """The lengths of an array's axes, separated by commas; empty for a single number."""
 DTYPE_HEADER = "X-Array-Dtype"
 """NumPy's name of an array's elements, little-endian."""
+DTYPE = "float32"
+"""The elements of every array."""
+ITEM_BYTES = 4
 
 MAX_OVERVIEW = 1024
+MAX_NAMED = 100_000
+"""How many positions or heads a question may name."""
 MAX_TOP = 1000
 
 Part = Literal["decoder", "encoder", "cross"]
@@ -63,6 +69,8 @@ class AttentionRequest:
     """The same as ids, the start token included."""
     fingerprint: str = ""
     """The weights it must be; "" takes the model as it is."""
+    brief: bool = False
+    """Whether little will be asked of it; it is the first to be forgotten when room is needed."""
 
     def __post_init__(self) -> None:
         """Refuse none or several texts.
@@ -109,6 +117,17 @@ def _check_interval(name: str, interval: tuple[int, ...] | None) -> None:
         raise InvalidRequest(text, param=name)
 
 
+def _check_named(name: str, named: tuple[object, ...]) -> None:
+    """Refuse what is named twice, and more than any model has: each would be computed."""
+    if len(named) > MAX_NAMED:
+        text = f"{name} names {len(named):,}: at most {MAX_NAMED:,}"
+        raise InvalidRequest(text, param=name)
+    if len(set(named)) != len(named):
+        twice = next(each for each, count in collections.Counter(named).items() if count > 1)
+        text = f"{name} names {twice} more than once: once is enough"
+        raise InvalidRequest(text, param=name)
+
+
 @message
 class OverviewRequest:
     """Small pictures of many heads: each map cut into blocks, each block reduced to one number.
@@ -131,6 +150,7 @@ class OverviewRequest:
             InvalidRequest: gives it.
         """
         check_range("size", self.size, low=1, high=MAX_OVERVIEW)
+        _check_named("layers", self.layers or ())
 
 
 @message
@@ -146,6 +166,19 @@ class TensorRequest:
     name: TensorName
     layer: int
     head: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a head of what has none, and none of what has.
+
+        Raises:
+            InvalidRequest: says which.
+        """
+        if self.name == "hidden" and self.head is not None:
+            text = "hidden states belong to a layer and not to a head: leave the head out"
+            raise InvalidRequest(text, param="head")
+        if self.name != "hidden" and self.head is None:
+            text = f"{self.name} belongs to a head: give one, counted from 0"
+            raise InvalidRequest(text, param="head")
 
 
 @message
@@ -169,6 +202,8 @@ class ScoresRequest:
         if not self.kinds:
             text = "name at least one kind of score"
             raise InvalidRequest(text, param="kinds")
+        for name in ("kinds", "queries", "keys"):
+            _check_named(name, getattr(self, name))
         if "from-to" in self.kinds and not (self.queries and self.keys):
             text = "from-to needs the positions it goes from (queries) and to (keys)"
             raise InvalidRequest(text, param="queries")
@@ -223,6 +258,7 @@ class AblateRequest:
         if bad := [pair for pair in self.heads if len(pair) != 2]:  # noqa: PLR2004 - a pair
             text = f"a head is a pair (layer, head), not {list(bad[0])}"
             raise InvalidRequest(text, param="heads")
+        _check_named("heads", self.heads)
         check_range("k", self.k, low=1, high=MAX_TOP)
 
 

@@ -28,7 +28,8 @@
         └── ConnectionLost            it went away in mid-sentence
 
     KeyboardInterrupt
-    └── GenerationInterrupted         the user interrupted; carries what had been generated
+    └── Interrupted                   the user interrupted
+        └── GenerationInterrupted     a generation; carries what had been generated
 
 Each class has a stable `code`, which travels in OpenAI's error object and is what programs compare; the message is one
 line for people: it names the bad value and the next action. Knows nothing of HTTP beyond a status number.
@@ -240,12 +241,24 @@ class ConnectionLost(ModelKernelError):
     code = "connection_lost"
 
 
-class GenerationInterrupted(KeyboardInterrupt):
-    """The user interrupted a generation; a `KeyboardInterrupt`, so that Run All stops and nobody catches it by accident."""
+class Interrupted(KeyboardInterrupt):
+    """The user interrupted; a `KeyboardInterrupt`, so that Run All stops and nobody catches it by accident."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("interrupted")
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback, as for `GptNotebookError`."""
+        return ["Interrupted."]
+
+
+class GenerationInterrupted(Interrupted):
+    """The user interrupted a generation."""
 
     def __init__(self, partial: tuple[Any, ...] = ()) -> None:
         """Keep the completions as far as they had come."""
-        super().__init__("interrupted")
+        super().__init__()
         self.partial = partial
 
     def _render_traceback_(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The import rules: what may know what."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,30 @@ def test_what_both_sides_share_knows_only_itself(path):
     assert parts_of_ours(path) <= SHARED
 
 
+def modules_imported(path, known):
+    """Return which of the known modules a file imports when it is imported; a package where a name of its own is wanted."""
+    for node in _module_level(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in known else node.module for name in names)
+
+
+def dotted(path):
+    parts = ("gpt_notebook", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_modules_import_each_other():
+    paths = {dotted(path): path for path in PACKAGE.rglob("*.py")}
+    unordered = {name: set(modules_imported(path, paths)) & set(paths) for name, path in paths.items()}
+    while leaves := {name for name, imported in unordered.items() if not imported & set(unordered)}:
+        unordered = {name: imported for name, imported in unordered.items() if name not in leaves}
+    # What is left is cycles, and what imports them.
+    assert {name: sorted(imported & set(unordered)) for name, imported in unordered.items()} == {}
+
+
 def test_the_map_in_contributing_names_every_module():
     text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
     names = {
@@ -88,3 +113,12 @@ def test_the_map_in_contributing_names_every_module():
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert {name for name in names - {"__main__.py"} if name not in text} == set()
+
+
+@pytest.mark.parametrize("package", ["model_kernel", "model_kernel/attention"])
+def test_the_map_of_a_package_names_every_module_once(package):
+    text = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8")))
+    named = re.findall(r"(?:^    |  )(\w+)/? {2,}", text, re.MULTILINE)
+    modules = {path.stem for path in (PACKAGE / package).glob("*.py")} - {"__init__"}
+    packages = {path.parent.name for path in (PACKAGE / package).glob("*/__init__.py")}
+    assert sorted(named) == sorted(modules | packages)

@@ -315,6 +315,10 @@ def answering(answer: bytes):
             with connection:
                 connection.recv(65536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\n" + answer)
+                connection.shutdown(socket.SHUT_WR)
+                # Closing with some of the request unread would reset the connection, the answer included.
+                while connection.recv(65536):
+                    pass
 
         thread = threading.Thread(target=speak)
         thread.start()

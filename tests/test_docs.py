@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gpt_notebook.attention_maps import Attention
-from gpt_notebook.attention_protocol import SCORE_KINDS
+from gpt_notebook.attention_maps import Attention, bertviz_views, plots
+from gpt_notebook.attention_protocol import MAX_OVERVIEW, SCORE_KINDS
+from gpt_notebook.display.quantities import size
 from gpt_notebook.magics.help_text import COMMANDS
 from gpt_notebook.magics.options import OPTIONS
 from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
@@ -49,12 +50,32 @@ def test_every_score_is_defined(kind):
     assert f"| `{kind}` |" in read("docs/attention.md")
 
 
-def test_every_family_that_the_tests_try_is_named():
-    from model_kernel.families import FAMILIES
+def test_every_family_that_the_tests_try_is_named_beside_what_is_kept_of_it():
+    from model_kernel.attention.test_probe import ONLY_WEIGHTS
+    from model_kernel.families import CAUSAL, ENCODER_DECODER, FAMILIES, MASKED
 
-    families = {family.removesuffix("_text").removesuffix("-alibi") for family in FAMILIES}
-    documented = set(re.findall(r"[\w-]+", read("docs/attention.md")))
-    assert families - documented == set()
+    expected = {
+        "recorded": CAUSAL.keys() - ONLY_WEIGHTS - {"mamba"},
+        "read at their softmax": ONLY_WEIGHTS,
+        "encoders": MASKED.keys(),
+        "encoder-decoders": ENCODER_DECODER.keys(),
+        "refused, by name": {"mamba"},
+    }
+    every = set(map(_documented, FAMILIES))
+    named = dict(re.findall(r"^\| ([^|`]+) \| ([^|]+) \|", read("docs/attention.md"), re.MULTILINE))
+    found = {row: set(re.findall(r"[\w-]+", named[row])) & every for row in expected}
+    assert found == {row: set(map(_documented, families)) for row, families in expected.items()}
+
+
+def _documented(family):
+    return family.removesuffix("_text").removesuffix("-alibi")
+
+
+def test_what_figures_bear_is_what_is_documented():
+    page = re.sub(r"\s+", " ", read("docs/attention.md"))
+    text = f"{size(bertviz_views.MAX_BYTES)} of text or {bertviz_views.MAX_LINES:,} lines at once, or {MAX_OVERVIEW} tokens"
+    assert f"beyond {text}" in page
+    assert f"up to {plots.MAX_TOKENS} by {plots.MAX_TOKENS}" in page
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,17 @@
     functions       attention() of one text, head_scores() over many, patch() from one into another
     maps            Attention: maps, tensors, scores, interventions, views
     results         what the interventions give
-    recording       the attention in the model kernel: asking it, and making it again
-    places          layers, heads, ranges and positions, checked before anybody is asked
-    plots           Plotly figures of maps and patchings
+    kept            the attention in the model kernel: asking it, and making it again
+    places          layers, heads and ranges, checked before anybody is asked
+    spelling        the positions that a word stands for
+    arrays          what the arrays are
+    plots           what a figure shows: the numbers, names and title that it is given
+    figures         Plotly figures of a map, of all heads, of a patching; knows nothing of models
     heatmap_figure  what such a figure gives a notebook
     still_picture   the same as SVG, where nobody draws Plotly's figures
     bertviz_views   BertViz's own views, of a size that a browser bears
+    token_names     what a token is called on an axis and in a table
+    tokens_html     what an attention shows of itself
     progress        a bar while many texts are scored
 
 Only questions leave the notebook and only answers come back; the numbers they are made of stay in the model kernel.

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import arguments
 from gpt_notebook.attention_maps import places
-from gpt_notebook.attention_maps.recording import Recording
+from gpt_notebook.attention_maps.kept import KeptAttention
+from gpt_notebook.attention_maps.token_names import name_of
 from gpt_notebook.attention_protocol import MAX_OVERVIEW, AttentionPart
 from gpt_notebook.display.quantities import counted, size
-from gpt_notebook.display.token_html import quoted
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Token
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     import torch
     from IPython.display import HTML
 
-    from gpt_notebook.attention_maps.maps import Attention
     from gpt_notebook.attention_protocol import Part
 
 VIEWS = ("head", "model")
@@ -40,10 +41,13 @@ MAX_LINES = 300_000
 _LESS_THAN = "\ue000"
 """Stands for `<` on the way through BertViz: private, so that no text has it, and harmless if it stays."""
 
+_NOTICE = "BertViz takes its libraries from the internet; if nothing appears below, a.plot(layer, head) works offline."
+_LIBRARIES_ARE_THERE = re.compile(r"requirejs\(\['jquery', 'd3'\], function ?\(\$, d3\) \{\n")
+"""Where BertViz's script goes on once they are."""
+
 
 def bertviz_view(
-    attention: Attention,
-    recording: Recording,
+    kept: KeptAttention,
     view: str,
     *,
     layers: Iterable[int] | None,
@@ -57,17 +61,17 @@ def bertviz_view(
     """
     arguments.one_of("view", view, VIEWS)
     draw = _bertviz(view)
-    parts = recording.info.parts if part is None else (recording.part(part),)
+    parts = kept.info.parts if part is None else (kept.part(part),)
     chosen_layers = _layers(parts, layers)
     chosen_heads = _heads(parts, chosen_layers, heads)
     _check_size(view, parts, len(chosen_layers), len(chosen_heads))
-    tensors = {each.name: _tensors(attention, each, view, chosen_layers, chosen_heads) for each in parts}
+    tensors = {each.name: _tensors(kept, each, view, chosen_layers, chosen_heads) for each in parts}
     options: dict[str, Any] = {"include_layers": list(chosen_layers), "prettify_tokens": False, "html_action": "return"}
     if view == "model":
         options["include_heads"] = list(chosen_heads)
-    options |= _inputs(recording, parts, tensors)
+    options |= _inputs(kept, parts, tensors)
     shown: HTML = draw(**options)
-    shown.data = _once(shown.data.replace("\\ue000", "\\u003c"))
+    shown.data = _noticed(_once(shown.data.replace("\\ue000", "\\u003c")))
     return shown
 
 
@@ -123,7 +127,7 @@ def _longest(parts: Sequence[AttentionPart]) -> int:
 
 
 def _tensors(
-    attention: Attention, part: AttentionPart, view: str, layers: Sequence[int], heads: Sequence[int]
+    kept: KeptAttention, part: AttentionPart, view: str, layers: Sequence[int], heads: Sequence[int]
 ) -> list[torch.Tensor]:
     """Return what BertViz wants of a part: a tensor (1, head, query, key) at the place of each layer.
 
@@ -138,7 +142,7 @@ def _tensors(
     found = [nothing] * len(part.heads)
     for layer in layers:
         # Blocks of one token each: the whole maps, in one answer.
-        maps = attention.overview(max(part.n_queries, part.n_keys), layers=[layer], part=part.name)[0, list(heads)]
+        maps = kept.overview(max(part.n_queries, part.n_keys), layers=[layer], part=part.name)[0, list(heads)]
         rounded = torch.from_numpy(np.round(maps.astype(np.float64), DIGITS))
         if view == "model":
             placed = torch.zeros((n_heads, part.n_queries, part.n_keys), dtype=torch.float64)
@@ -149,21 +153,21 @@ def _tensors(
 
 
 def _inputs(
-    recording: Recording, parts: Sequence[AttentionPart], tensors: dict[Part, list[torch.Tensor]]
+    kept: KeptAttention, parts: Sequence[AttentionPart], tensors: dict[Part, list[torch.Tensor]]
 ) -> dict[str, Any]:
     """Return BertViz's arguments for one kind of attention, or for those of an encoder-decoder."""
     (first, *others) = parts
     if not others and first.name != "cross":
-        return {"attention": tensors[first.name], "tokens": _names(recording.query_tokens(first))}
+        return {"attention": tensors[first.name], "tokens": _names(kept.query_tokens(first))}
     return {
         **{f"{name}_attention": each for name, each in tensors.items()},
-        "encoder_tokens": _names(recording.info.tokens),
-        "decoder_tokens": _names(recording.info.target_tokens),
+        "encoder_tokens": _names(kept.info.tokens),
+        "decoder_tokens": _names(kept.info.target_tokens),
     }
 
 
 def _names(tokens: Sequence[Token]) -> list[str]:
-    return [quoted(each.text, each.bytes).replace("<", _LESS_THAN) for each in tokens]
+    return [name_of(each).replace("<", _LESS_THAN) for each in tokens]
 
 
 def _once(page: str) -> str:
@@ -178,6 +182,17 @@ def _once(page: str) -> str:
     if stop < 0 or data != copy or page[middle : middle + len(border)] != border:
         return page  # BertViz has learnt it itself
     return page[: middle + 1] + page[page.index("\n", stop) :]
+
+
+def _noticed(page: str) -> str:
+    """Return the page below a line that says why it may be empty, and which its script removes."""
+    begun = _LIBRARIES_ARE_THERE.search(page)
+    if begun is None:
+        return page  # A line that stays would be wrong.
+    name = f"bertviz-notice-{uuid.uuid4().hex}"
+    line = f'<div id="{name}" style="font:13px/1.6 system-ui,sans-serif">{_NOTICE}</div>\n'
+    removed = f"    document.getElementById('{name}')?.remove();\n"
+    return f"{line}{page[: begun.end()]}{removed}{page[begun.end() :]}"
 
 
 def _bertviz(view: str) -> Callable[..., Any]:

@@ -6,18 +6,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import arguments
-from gpt_notebook.attention_maps import progress
+from gpt_notebook.attention_maps import progress, spelling
+from gpt_notebook.attention_maps.arrays import matrix
+from gpt_notebook.attention_maps.kept import KeptAttention, OnProgress, answer_to
 from gpt_notebook.attention_maps.maps import Attention
-from gpt_notebook.attention_maps.places import Positions
-from gpt_notebook.attention_maps.recording import OnProgress, Recording, answer_to
-from gpt_notebook.attention_maps.results import Patching, matrix
-from gpt_notebook.attention_protocol import SCORE_KINDS, AttentionRequest, Part, Patched, PatchRequest, ScoreKind
+from gpt_notebook.attention_maps.results import Patching
+from gpt_notebook.attention_maps.spelling import Positions
+from gpt_notebook.attention_protocol import (
+    SCORE_KINDS,
+    AttentionPart,
+    AttentionRequest,
+    Part,
+    Patched,
+    PatchRequest,
+    ScoreKind,
+)
 from gpt_notebook.completion import Completion
 from gpt_notebook.errors import GptNotebookError, InvalidRequest
+from gpt_notebook.protocol import Token
 from gpt_notebook.session import Model, session
+from gpt_notebook.token_stream import TokenStream
 
 if TYPE_CHECKING:
-    from gpt_notebook.attention_maps.results import Matrix
+    from gpt_notebook.attention_maps.arrays import Matrix
 
 SHOWN_CHARACTERS = 30
 
@@ -57,11 +68,19 @@ def attention(
         if model is None:
             model, options["fingerprint"] = text.model, text.fingerprint
     else:
-        options["text"] = arguments.string("text", text)
+        options["text"] = _text(text)
         options["chat"] = arguments.true_or_false("chat", chat)
         options["add_special_tokens"] = arguments.true_or_false("add_special_tokens", add_special_tokens)
     name = arguments.local_model(session.resolve(model))
-    return Attention(Recording.of(AttentionRequest(model=name, **options), on_progress))
+    return Attention(KeptAttention.of(AttentionRequest(model=name, **options), on_progress))
+
+
+def _text(text: Any) -> str:
+    if isinstance(text, str):
+        return text
+    way_out = ": take its completion" if isinstance(text, TokenStream) else ""
+    message = f"text must be a string or a Completion, not {type(text).__name__}{way_out}"
+    raise InvalidRequest(message, param="text")
 
 
 def head_scores(
@@ -88,30 +107,61 @@ def head_scores(
         on_progress: Called with how many texts are done, and of how many; None shows a bar in a notebook.
 
     Returns:
-        Shape (layer, head), NaN where there is no such head. A text that is too short for a kind doesn't count.
+        Shape (layer, head), NaN where there is no such head. A text that is too short for a kind doesn't count, nor
+        does one without a word of `from-to`, or in which all that attends comes before all that is attended to.
 
     Raises:
+        InvalidRequest: no text has the words.
         GptNotebookError: what is wrong, and with which text.
     """
     import numpy as np
 
     texts = arguments.strings("texts", texts)
     arguments.one_of("kind", kind, SCORE_KINDS)
+    special = arguments.true_or_false("add_special_tokens", add_special_tokens)
     name = arguments.local_model(session.resolve(model))
     report = on_progress or progress.bar(f"{kind} scores")
     scores: list[Matrix] = []
+    lacking: list[str] = []
     report(0, len(texts))
     for index, text in enumerate(texts):
         try:
-            recorded = attention(text, model=name, add_special_tokens=add_special_tokens)
-            scores.append(recorded.scores(kind, query=query, key=key, part=part))
+            kept = KeptAttention.of(AttentionRequest(model=name, text=text, add_special_tokens=special, brief=True))
+            lack = _lack(kept.part(part), kept, query, key) if kind == "from-to" else ""
+            if lack:
+                lacking.append(f"text {index} ({_short(text)}): {lack}")
+            else:
+                scores.append(Attention(kept).scores(kind, query=query, key=key, part=part))
         except GptNotebookError as error:
             message = f"text {index} ({_short(text)}): {error.message}"
             raise type(error)(message, param=error.param) from error
         report(index + 1, len(texts))
-    counted = np.sum(~np.isnan(scores), axis=0)  # (layer, head); a text can be too short for a kind
+    if not scores:
+        raise InvalidRequest(
+            lacking[0] if len(texts) == 1 else f"none of the {len(texts)} texts has both: {lacking[0]}"
+        )
+    counted = np.sum(~np.isnan(scores), axis=0)  # (layer, head)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nansum(scores, axis=0) / counted)
+
+
+def _lack(part: AttentionPart, kept: KeptAttention, query: Positions | None, key: Positions | None) -> str:
+    """Return why a text says nothing about words, or "" where it does."""
+    if query is None or key is None or not (isinstance(query, str) or isinstance(key, str)):
+        return ""
+    words: dict[str, tuple[Positions, tuple[Token, ...]]]
+    words = {"query": (query, kept.query_tokens(part)), "key": (key, kept.key_tokens(part))}
+    found: list[tuple[int, ...]] = []
+    for name, (word, tokens) in words.items():
+        try:
+            found.append(spelling.positions(name, word, tokens))
+        except InvalidRequest as refusal:
+            if not isinstance(word, str):
+                raise
+            return refusal.message
+    if part.name == "decoder" and max(found[0]) < min(found[1]):
+        return f"{query!r} comes before {key!r} and cannot see it"
+    return ""
 
 
 def patch(

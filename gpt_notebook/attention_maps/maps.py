@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gpt_notebook import arguments
-from gpt_notebook.attention_maps import places
-from gpt_notebook.attention_maps.places import Positions, Range
-from gpt_notebook.attention_maps.recording import OnProgress, Recording, answer_to, asking
-from gpt_notebook.attention_maps.results import Ablation, HeadScore, Lens, matrix
+from gpt_notebook.attention_maps import places, spelling
+from gpt_notebook.attention_maps.arrays import matrix
+from gpt_notebook.attention_maps.kept import KeptAttention, OnProgress, answer_to, asking
+from gpt_notebook.attention_maps.places import Range
+from gpt_notebook.attention_maps.results import Ablation, HeadScore, Lens
+from gpt_notebook.attention_maps.spelling import Positions
 from gpt_notebook.attention_protocol import (
     SCORE_KINDS,
     Ablated,
@@ -24,15 +26,12 @@ from gpt_notebook.attention_protocol import (
     DiffRequest,
     HeadScores,
     LensRequest,
-    MapRequest,
-    OverviewRequest,
     Part,
     Reduction,
     ScoreKind,
     ScoresRequest,
     TensorName,
     TensorRequest,
-    Values,
 )
 from gpt_notebook.attention_protocol import Lens as LensEvent
 from gpt_notebook.display.quantities import counted
@@ -40,12 +39,10 @@ from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Token
 
 if TYPE_CHECKING:
-    import numpy as np
     from IPython.display import HTML
     from plotly.graph_objects import Figure
 
-    Array = np.ndarray[Any, np.dtype[np.float32]]
-    Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    from gpt_notebook.attention_maps.arrays import Array, Matrix
 
 
 class Attention:
@@ -55,49 +52,49 @@ class Attention:
     `"cross"`, where the target's tokens attend to the text's; None is the first of `parts`.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, kept: KeptAttention) -> None:
         """Look at what was recorded; asks nothing yet."""
-        self._recording = recording
+        self._kept = kept
 
     @property
     def tokens(self) -> tuple[Token, ...]:
         """The tokens of the text."""
-        return self._recording.info.tokens
+        return self._kept.info.tokens
 
     @property
     def target_tokens(self) -> tuple[Token, ...]:
         """The tokens of an encoder-decoder's target, its start token first; () for other models."""
-        return self._recording.info.target_tokens
+        return self._kept.info.target_tokens
 
     @property
     def n_layers(self) -> int:
         """How many layers the model has."""
-        return self._recording.info.n_layers
+        return self._kept.info.n_layers
 
     @property
     def n_heads(self) -> int:
         """How many heads the layer with most of them has."""
-        return self._recording.info.n_heads
+        return self._kept.info.n_heads
 
     @property
     def parts(self) -> tuple[AttentionPart, ...]:
         """The kinds of attention that the model has, each with the heads of its layers."""
-        return self._recording.info.parts
+        return self._kept.info.parts
 
     @property
     def model(self) -> str:
         """The model's name."""
-        return self._recording.info.model
+        return self._kept.info.model
 
     @property
     def fingerprint(self) -> str:
         """Which weights exactly."""
-        return self._recording.info.fingerprint
+        return self._kept.info.fingerprint
 
     @property
     def id(self) -> str:
         """What the model kernel knows it by: the same for the same weights and tokens."""
-        return self._recording.info.id
+        return self._kept.info.id
 
     def __repr__(self) -> str:
         sizes = (
@@ -106,6 +103,18 @@ class Attention:
             counted(self.n_heads, "head"),
         )
         return f"<Attention {', '.join(sizes)}, {self.model}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, Attention) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the tokens, and what to ask next."""
+        from gpt_notebook.attention_maps.tokens_html import tokens_html
+
+        return tokens_html(self._kept.info)
 
     # --- maps and what they are made of ------------------------------------------------------------------------------
 
@@ -118,7 +127,8 @@ class Attention:
             layer: The layer.
             head: The head.
             part: See the class.
-            queries: Some of the rows: a slice, a pair (first, one after the last) or one position; None: all.
+            queries: Some of the rows: a slice, a pair (first, one after the last) or one position; None: all. A slice
+                ends where the text does; the others must lie within it.
             keys: Some of the columns.
 
         Returns:
@@ -127,7 +137,7 @@ class Attention:
         Raises:
             InvalidRequest: a layer, head or range that is not there.
         """
-        return self._map(layer, head, values="weights", part=part, queries=queries, keys=keys)
+        return self._kept.map(layer, head, part=part, queries=queries, keys=keys)
 
     def raw_scores(
         self, layer: int, head: int, *, part: Part | None = None, queries: Range = None, keys: Range = None
@@ -136,7 +146,7 @@ class Attention:
 
         Shape (query, key); see `map` for the arguments.
         """
-        return self._map(layer, head, values="raw_scores", part=part, queries=queries, keys=keys)
+        return self._kept.map(layer, head, part=part, queries=queries, keys=keys, values="raw_scores")
 
     def query(self, layer: int, head: int, *, part: Part | None = None) -> Array:
         """Return a head's queries, shape (token, dimension), positions already rotated in."""
@@ -156,14 +166,14 @@ class Attention:
 
     def hidden(self, layer: int, *, part: Part | None = None) -> Array:
         """Return the hidden states before a layer, shape (token, dimension); those after the last are number `n_layers`."""
-        found = self._recording.part(part)
+        found = self._kept.part(part)
         number = places.hidden_of(found, layer)
         request = TensorRequest(attention=self.id, part=found.name, name="hidden", layer=number)
-        return self._recording.array(request)
+        return self._kept.array(request)
 
     def scaling(self, layer: int, *, part: Part | None = None) -> float | None:
         """Return what the dot products of a layer are multiplied by, or None where the model doesn't say."""
-        found = self._recording.part(part)
+        found = self._kept.part(part)
         return found.scaling[places.layer_of(found, layer)]
 
     def overview(
@@ -186,36 +196,14 @@ class Attention:
         Returns:
             Shape (layer, head, row, column).
         """
-        found = self._recording.part(part)
         arguments.one_of("reduction", reduction, get_args(Reduction))
-        request = OverviewRequest(
-            attention=self.id,
-            part=found.name,
-            layers=places.layers_of(found, layers),
-            size=arguments.whole_number("size", size),
-            reduction=reduction,
-        )
-        return self._recording.array(request)
-
-    def _map(self, layer: int, head: int, *, values: Values, part: Part | None, queries: Range, keys: Range) -> Array:
-        found = self._recording.part(part)
-        layer, head = places.head_of(found, layer, head)
-        request = MapRequest(
-            attention=self.id,
-            part=found.name,
-            layer=layer,
-            head=head,
-            queries=places.interval("queries", queries, found.n_queries),
-            keys=places.interval("keys", keys, found.n_keys),
-            values=values,
-        )
-        return self._recording.array(request)
+        return self._kept.overview(arguments.whole_number("size", size), layers=layers, reduction=reduction, part=part)
 
     def _tensor(self, name: TensorName, layer: int, head: int, part: Part | None) -> Array:
-        found = self._recording.part(part)
+        found = self._kept.part(part)
         layer, head = places.head_of(found, layer, head)
         request = TensorRequest(attention=self.id, part=found.name, name=name, layer=layer, head=head)
-        return self._recording.array(request)
+        return self._kept.array(request)
 
     # --- one number a head -------------------------------------------------------------------------------------------
 
@@ -243,20 +231,20 @@ class Attention:
         Raises:
             InvalidRequest: an unknown kind, or a text that no tokens spell.
         """
-        found = self._recording.part(part)
+        found = self._kept.part(part)
         arguments.one_of("kind", kind, SCORE_KINDS)
         ends: dict[str, Any] = {}
         if kind == "from-to":
             if query is None or key is None:
                 message = 'from-to needs query= and key=, such as query="He", key="Pip"'
                 raise InvalidRequest(message, param="query" if query is None else "key")
-            ends["queries"] = places.positions("query", query, self._recording.query_tokens(found))
-            ends["keys"] = places.positions("key", key, self._recording.key_tokens(found))
+            ends["queries"] = spelling.positions("query", query, self._kept.query_tokens(found))
+            ends["keys"] = spelling.positions("key", key, self._kept.key_tokens(found))
         elif query is not None or key is not None:
             message = f"query= and key= belong to from-to, not to {kind}"
             raise InvalidRequest(message, param="kind")
         request = ScoresRequest(attention=self.id, part=found.name, kinds=(kind,), **ends)
-        return matrix(self._recording.answer(request, HeadScores, on_progress).values[0])
+        return matrix(self._kept.answer(request, HeadScores, on_progress).values[0])
 
     def top(
         self,
@@ -284,10 +272,10 @@ class Attention:
         if not isinstance(other, Attention):
             message = f"diff compares with another Attention, not with {type(other).__name__}"
             raise InvalidRequest(message, param="other")
-        mine, theirs = self._recording.part(part), other._recording.part(part)
+        mine, theirs = self._kept.part(part), other._kept.part(part)
         places.check_comparable(mine, theirs)
         request = DiffRequest(attention=self.id, other=other.id, part=mine.name)
-        both = (self._recording, other._recording)
+        both = (self._kept, other._kept)
         return matrix(asking(lambda: answer_to(request, HeadScores, on_progress), *both).values[0])
 
     # --- what the model would say ------------------------------------------------------------------------------------
@@ -300,7 +288,7 @@ class Attention:
         """
         at = self._predicting("lens", position)
         request = LensRequest(attention=self.id, position=at, k=arguments.positive("k", k))
-        found = self._recording.answer(request, LensEvent)
+        found = self._kept.answer(request, LensEvent)
         return Lens(position=at, token=self._spoken[at], layers=found.layers)
 
     def ablate(self, heads: Iterable[tuple[int, int]], position: int = -1, k: int = 10) -> Ablation:
@@ -315,9 +303,9 @@ class Attention:
             InvalidRequest: a head or position that is not there, or a model that predicts no next token.
         """
         at = self._predicting("ablate", position)
-        pairs = places.heads_of(self._recording.part("decoder"), heads)
+        pairs = places.heads_of(self._kept.part("decoder"), heads)
         request = AblateRequest(attention=self.id, heads=pairs, position=at, k=arguments.positive("k", k))
-        found = self._recording.answer(request, Ablated)
+        found = self._kept.answer(request, Ablated)
         return Ablation(heads=pairs, position=at, kl=found.kl, before=found.before, after=found.after)
 
     @property
@@ -326,7 +314,7 @@ class Attention:
         return self.target_tokens or self.tokens
 
     def _predicting(self, name: str, position: int) -> int:
-        if not self._recording.info.causal:
+        if not self._kept.info.causal:
             message = f"{name} asks for the next token, and {self.model} predicts none: use a causal language model"
             raise InvalidRequest(message, param="model")
         return places.position("position", position, len(self._spoken))
@@ -335,18 +323,18 @@ class Attention:
 
     def plot(
         self,
-        layer: int,
-        head: int,
+        layer: int | None = None,
+        head: int | None = None,
         *,
         hide_sink: bool = False,
         part: Part | None = None,
         queries: Range = None,
         keys: Range = None,
     ) -> Figure:
-        """Return one head's map as a Plotly figure, the tokens on its axes.
+        """Return one head's map as a Plotly figure, the tokens on its axes; or all heads at once, if none is named.
 
         Args:
-            layer: The layer.
+            layer: The layer; without it and `head`, all heads, small, and in a long text the largest weight of each block.
             head: The head.
             hide_sink: Leave out the first key, which heads attend to when they have nothing to say, and scale each row
                 of the rest to sum to 1; the title says so.
@@ -355,13 +343,19 @@ class Attention:
             keys: Some of the columns.
 
         Raises:
-            InvalidRequest: too many tokens for a figure, or Plotly is not installed.
+            InvalidRequest: too many tokens for one head's figure, or Plotly is not installed.
         """
-        from gpt_notebook.attention_maps.plots import map_figure
+        from gpt_notebook.attention_maps import plots
 
-        return map_figure(
-            self, self._recording, layer, head, hide_sink=hide_sink, part=part, queries=queries, keys=keys
-        )
+        if layer is not None and head is not None:
+            return plots.plot_head(self._kept, layer, head, hide_sink=hide_sink, part=part, queries=queries, keys=keys)
+        if layer is not None or head is not None:
+            message = "name a layer and a head for one map, or neither for all heads"
+            raise InvalidRequest(message, param="head" if head is None else "layer")
+        if hide_sink or queries is not None or keys is not None:
+            message = "hide_sink=, queries= and keys= are for one map: name a layer and a head"
+            raise InvalidRequest(message, param="layer")
+        return plots.plot_all(self._kept, part=part)
 
     def bertviz(
         self,
@@ -384,4 +378,4 @@ class Attention:
         """
         from gpt_notebook.attention_maps.bertviz_views import bertviz_view
 
-        return bertviz_view(self, self._recording, view, layers=layers, heads=heads, part=part)
+        return bertviz_view(self._kept, view, layers=layers, heads=heads, part=part)

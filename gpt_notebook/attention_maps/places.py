@@ -5,24 +5,22 @@ Layers and heads are counted from 0 and never from the end. Positions and ranges
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable
 from typing import Any
 
 from gpt_notebook.arguments import whole_number
+from gpt_notebook.attention_maps.results import HeadScore
 from gpt_notebook.attention_protocol import AttentionPart
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.protocol import Token
 
 Range = slice | range | tuple[int | None, int | None] | int | None
-"""Some neighbouring positions: a slice, a pair (first, one after the last), one position, or None for all."""
+"""Some neighbouring positions: a slice, a pair (first, one after the last), one position, or None for all.
 
-Positions = str | int | Iterable[int]
-"""Positions in a text: the tokens that spell a string, wherever they do, or numbers."""
+A slice ends where the text does, as Python's do; the others must lie within it.
+"""
 
 PAIR = 2
-SUGGESTIONS = 5
-SIMILAR = 0.5
 
 
 def layer_of(part: AttentionPart, layer: Any) -> int:
@@ -31,7 +29,7 @@ def layer_of(part: AttentionPart, layer: Any) -> int:
     Raises:
         InvalidRequest: there is no such layer, or it has no attention.
     """
-    found = _counted("layer", layer, len(part.heads))
+    found = _index("layer", layer, len(part.heads))
     if not part.heads[found]:
         others = ", ".join(str(i) for i, heads in enumerate(part.heads) if heads)
         message = f"layer {found} has no attention: those that do are {others}"
@@ -47,7 +45,7 @@ def layers_of(part: AttentionPart, layers: Iterable[Any] | None) -> tuple[int, .
     """
     if layers is None:
         return None
-    found = tuple(_counted("layer", each, len(part.heads)) for each in _several("layers", layers))
+    found = tuple(_index("layer", each, len(part.heads)) for each in _several("layers", layers))
     if not found:
         message = "layers is empty: name at least one, or leave it out for all"
         raise InvalidRequest(message, param="layers")
@@ -61,7 +59,7 @@ def head_of(part: AttentionPart, layer: Any, head: Any) -> tuple[int, int]:
         InvalidRequest: there is no such layer or head.
     """
     found = layer_of(part, layer)
-    return found, _counted("head", head, part.heads[found], f" in layer {found}")
+    return found, _index("head", head, part.heads[found], f" in layer {found}")
 
 
 def hidden_of(part: AttentionPart, layer: Any) -> int:
@@ -70,7 +68,7 @@ def hidden_of(part: AttentionPart, layer: Any) -> int:
     Raises:
         InvalidRequest: there are none of this number.
     """
-    return _counted("layer", layer, len(part.heads) + 1, " of hidden states, the last after all layers")
+    return _index("layer", layer, len(part.heads) + 1, " of hidden states, the last after all layers")
 
 
 def check_comparable(part: AttentionPart, other: AttentionPart) -> None:
@@ -96,13 +94,13 @@ def check_comparable(part: AttentionPart, other: AttentionPart) -> None:
 
 
 def heads_of(part: AttentionPart, heads: Any) -> tuple[tuple[int, int], ...]:
-    """Return pairs of layer and head; a single pair is a list of one.
+    """Return pairs of layer and head; a single pair or `HeadScore` is a list of one.
 
     Raises:
         InvalidRequest: something is no such pair, or there is none.
     """
     pairs = list(_several("heads", heads))
-    if len(pairs) == PAIR and not any(isinstance(each, Iterable) for each in pairs):
+    if isinstance(heads, HeadScore) or (len(pairs) == PAIR and not any(isinstance(each, Iterable) for each in pairs)):
         pairs = [pairs]
     found = []
     for each in pairs:
@@ -121,31 +119,43 @@ def interval(name: str, value: Range, length: int) -> tuple[int, int] | None:
     """Return a range of positions as its first and the one after its last; None for all stays None.
 
     Raises:
-        InvalidRequest: it is empty or lies elsewhere.
+        InvalidRequest: it is none, is empty or lies elsewhere.
     """
     if value is None:
         return None
-    if isinstance(value, range):
-        value = slice(value.start, value.stop, value.step)
-    elif not isinstance(value, slice):
-        if not isinstance(value, Iterable):
-            first = position(name, value, length)
-            return first, first + 1
-        ends = list(value)
-        if len(ends) != PAIR:
-            message = f"{name} is a slice or a pair (first, one after the last), not {value!r}"
-            raise InvalidRequest(message, param=name)
-        value = slice(*(None if end is None else whole_number(name, end) for end in ends))
-    if value.step not in (None, 1):
+    if not isinstance(value, slice | range | tuple) and not isinstance(value, Iterable):
+        first = position(name, value, length)
+        return first, first + 1
+    whole = _slice(name, value, length)
+    if whole.step not in (None, 1):
         message = (
-            f"{name} must be neighbours: a step of {value.step} leaves some out; ask for all and take every one after"
+            f"{name} must be neighbours: a step of {whole.step} leaves some out; ask for all and take every one after"
         )
         raise InvalidRequest(message, param=name)
-    start, stop, _ = value.indices(length)
+    start, stop, _ = whole.indices(length)
     if start >= stop:
-        message = f"{name} {value.start}:{value.stop} has no position: there are 0 to {length - 1}"
+        message = f"{name} {whole.start}:{whole.stop} has no position: there are 0 to {length - 1}"
         raise InvalidRequest(message, param=name)
     return start, stop
+
+
+def _slice(name: str, value: Any, length: int) -> slice:
+    """Return a slice as it is, and a pair or a range that lies within so many positions as one."""
+    if isinstance(value, slice):
+        return value
+    if isinstance(value, range):
+        found = slice(value.start, value.stop, value.step)
+    elif isinstance(value, tuple) and len(value) == PAIR:
+        first, stop = (None if end is None else whole_number(name, end) for end in value)
+        found = slice(first, stop)
+    else:  # In NumPy, a list picks rows one by one.
+        message = f"{name} is a slice or a pair (first, one after the last), not {value!r}"
+        raise InvalidRequest(message, param=name)
+    for end, last in ((found.start, length - 1), (found.stop, length)):
+        if end is not None and not -length <= end <= last:
+            message = f"{name} {found.start}:{found.stop} reaches beyond the text, which has positions 0 to {length - 1}: a slice stops at its end"
+            raise InvalidRequest(message, param=name)
+    return found
 
 
 def position(name: str, value: Any, length: int) -> int:
@@ -163,68 +173,15 @@ def position(name: str, value: Any, length: int) -> int:
     return found % length
 
 
-def positions(name: str, value: Positions, tokens: Sequence[Token]) -> tuple[int, ...]:
-    """Return positions, in order: those of the tokens that spell a text, all of its occurrences, or those given.
-
-    Raises:
-        InvalidRequest: no token spells it (names those that are near), or a position is not there.
-    """
-    if isinstance(value, str):
-        found = spelling(value, tokens)
-        if not found:
-            message = f"no token here spells {value!r}: {_near(value, tokens)}"
-            raise InvalidRequest(message, param=name)
-        return found
-    given = value if isinstance(value, Iterable) else [value]
-    found = tuple(sorted({position(name, each, len(tokens)) for each in given}))
-    if not found:
-        message = f"{name} is empty: name at least one position"
-        raise InvalidRequest(message, param=name)
-    return found
-
-
-def spelling(text: str, tokens: Sequence[Token]) -> tuple[int, ...]:
-    """Return the positions of the whole tokens that spell a text, spaces around it apart; () where none do."""
-    wanted = text.strip() or text
-    found: list[int] = []
-    start = 0
-    while start < len(tokens):
-        end = _spelled_until(wanted, tokens, start)
-        found += range(start, end)
-        start = max(end, start + 1)
-    return tuple(found)
-
-
-def _spelled_until(wanted: str, tokens: Sequence[Token], start: int) -> int:
-    """Return the position after the tokens from `start` that spell the text, or `start` where they spell another."""
-    first = tokens[start]
-    if not first.text.strip() and not first.bytes and wanted.strip():
-        return start  # a space before the text is no part of it
-    spelled = ""
-    for end in range(start, len(tokens)):
-        spelled += tokens[end].text
-        if wanted in (spelled, spelled.strip()):
-            return end + 1
-        if not wanted.startswith(spelled.lstrip()):
-            break
-    return start
-
-
-def _near(text: str, tokens: Sequence[Token]) -> str:
-    """Return which tokens of a text might have been meant, or how it begins."""
-    known = list(dict.fromkeys(token.text.strip() for token in tokens if token.text.strip()))
-    lowered = {each.lower(): each for each in reversed(known)}
-    near = get_close_matches(text.strip().lower(), lowered, n=SUGGESTIONS, cutoff=SIMILAR)
-    if near:
-        return f"near are {', '.join(repr(lowered[each]) for each in near)}"
-    return f"the text begins {', '.join(map(repr, known[:SUGGESTIONS]))}"
-
-
 def _tokens(part: AttentionPart) -> str:
-    return f"{part.n_queries} by {part.n_keys} tokens" if part.name == "cross" else f"{part.n_keys} tokens"
+    return (
+        f"{part.n_queries} by {counted(part.n_keys, 'token')}"
+        if part.name == "cross"
+        else counted(part.n_keys, "token")
+    )
 
 
-def _counted(name: str, value: Any, count: int, where: str = "") -> int:
+def _index(name: str, value: Any, count: int, where: str = "") -> int:
     found = whole_number(name, value)
     if not 0 <= found < count:
         message = f"{name} {found} is not there: there are {name}s 0 to {count - 1}{where}"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpt_notebook import arguments
+from gpt_notebook.attention_maps.token_names import name_of
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.display.reports import Report, Table
-from gpt_notebook.display.token_html import percent_of, quoted
+from gpt_notebook.display.token_html import percent_of
 from gpt_notebook.protocol import Token
 
 if TYPE_CHECKING:
-    import numpy as np
     from plotly.graph_objects import Figure
 
-    Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
-    Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
+    from gpt_notebook.attention_maps.arrays import Matrix, Vector
 
 SHOWN_GUESSES = 5
 """How many tokens of each layer a table shows; all are in the result."""
@@ -69,18 +69,17 @@ class Lens(_Shown):
 
     def __repr__(self) -> str:
         last = self.layers[-1][0]
-        return (
-            f"<Lens after {quoted(self.token.text, self.token.bytes)!r}: {len(self.layers) - 1} layers, at last {last}>"
-        )
+        layers = counted(len(self.layers) - 1, "layer")
+        return f"<Lens after {name_of(self.token)!r}: {layers}, at last {name_of(last)!r} {percent_of(last.logprob)}>"
 
     def _report(self) -> Report:
         names = ["embeddings", *(f"layer {i}" for i in range(len(self.layers) - 1))]
         shown = min(SHOWN_GUESSES, max(map(len, self.layers)))
         rows = [
-            (name, *_padded([f"{_name(each)} {percent_of(each.logprob)}" for each in tokens[:shown]], shown))
+            (name, *_padded([f"{name_of(each)} {percent_of(each.logprob)}" for each in tokens[:shown]], shown))
             for name, tokens in zip(names, self.layers, strict=True)
         ]
-        title = f"what comes after {_name(self.token)} (position {self.position}), by layer"
+        title = f"what comes after {name_of(self.token)} (position {self.position}), by layer"
         return Report((Table(("after", *map(str, range(1, shown + 1))), rows, title),))
 
 
@@ -98,11 +97,11 @@ class Ablation(_Shown):
     after: tuple[Token, ...]
 
     def __repr__(self) -> str:
-        return f"<Ablation of {_count(self.heads)}: KL {self.kl:.4g}, {self.before[0]} became {self.after[0]}>"
+        return f"<Ablation of {_count(self.heads)}: KL {self.kl:.4g}, {name_of(self.before[0])!r} became {name_of(self.after[0])!r}>"
 
     def _report(self) -> Report:
         rows = [
-            (_name(before), percent_of(before.logprob), _name(after), percent_of(after.logprob))
+            (name_of(before), percent_of(before.logprob), name_of(after), percent_of(after.logprob))
             for before, after in zip(self.before, self.after, strict=False)
         ]
         title = f"without {_count(self.heads)}, next token after position {self.position}"
@@ -139,33 +138,23 @@ class Patching(_Shown):
         Raises:
             InvalidRequest: Plotly is not installed.
         """
-        from gpt_notebook.attention_maps.plots import patching_figure
+        from gpt_notebook.attention_maps.figures import patching_figure
 
-        return patching_figure(self)
+        title = f"{self.model}: which head brings back {name_of(self.answer)} over {name_of(self.wrong)}"
+        return patching_figure(self.matrix, title=title)
 
     def __repr__(self) -> str:
         layers, heads = self.matrix.shape
-        pair = f"{_name(self.answer)!r} over {_name(self.wrong)!r}"
+        pair = f"{name_of(self.answer)!r} over {name_of(self.wrong)!r}"
         return (
             f"<Patching {layers} layers, {heads} heads: {pair}, {self.corrupt:.2f} to {self.clean:.2f}, {self.model}>"
         )
 
     def _report(self) -> Report:
         rows = [(str(each.layer), str(each.head), f"{each.score:.2f}") for each in self.top()]
-        title = f"heads that bring back {_name(self.answer)} over {_name(self.wrong)}"
+        title = f"heads that bring back {name_of(self.answer)} over {name_of(self.wrong)}"
         line = f"logit difference: clean {self.clean:.2f} · corrupt {self.corrupt:.2f}"
         return Report((Table(("layer", "head", "brought back"), rows, title, frozenset({0, 1, 2})),), line)
-
-
-def matrix(values: Iterable[Iterable[float | None]]) -> Matrix:
-    """Return numbers as an array, shape (layer, head), with NaN for None."""
-    import numpy as np
-
-    return np.array([[np.nan if each is None else each for each in row] for row in values], np.float64)
-
-
-def _name(token: Token) -> str:
-    return quoted(token.text, token.bytes)
 
 
 def _count(heads: Sequence[tuple[int, int]]) -> str:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 LETTER, TITLE = 11, 14
 """Pixels of the letters of a tick, and of a title."""
+TITLE_LETTER = 8
+"""Pixels across one, about."""
 LINE = 13
 """Pixels that a tick needs."""
-BAR = 14
-"""Pixels across the bar that tells the colours."""
 SHADES = 64
 """How many there are on the bar."""
 
@@ -32,42 +32,74 @@ Scale = Sequence[tuple[float, tuple[float, float, float, float]]]
 
 
 def still_picture(figure: Any) -> str:
-    """Return the heatmap of a Plotly figure whose names are free of markup, as large as it is on the screen."""
+    """Return the heatmap of a Plotly figure whose names are free of markup, as large as it is on a wide screen."""
     import numpy as np
 
-    (heatmap,), layout, margin = figure.data, figure.layout, figure.layout.margin
-    left, top = margin.l, margin.t
-    width, height = layout.width - left - margin.r, layout.height - top - margin.b
+    (heatmap,), layout, bar = figure.data, figure.layout, figure.data[0].colorbar
     values = np.asarray(heatmap.z, np.float64)  # (row, column)
-    finite = values[np.isfinite(values)]
-    low = heatmap.zmin
-    high = finite.max(initial=low) if heatmap.zmax is None else heatmap.zmax
+    low, high = _limits(heatmap, values[np.isfinite(values)])
     scale = [(place, _rgba(color)) for place, color in heatmap.colorscale]
-    bar = np.linspace(high, low, SHADES)[:, None]
-    bar_left, right = left + width + 16, left + width + 36
+    across, down = (
+        _Axis(layout.xaxis, heatmap.x, heatmap.x0, heatmap.dx, values.shape[1]),
+        _Axis(layout.yaxis, heatmap.y, heatmap.y0, heatmap.dy, values.shape[0]),
+    )
+    left, top = layout.margin.l, layout.margin.t
+    height = layout.height - top - layout.margin.b
+    width = height * across.length / down.length / layout.yaxis.scaleratio
+    room = width if layout.width is None else layout.width - left - layout.margin.r
+    width, height = (pixels * min(1, room / width) for pixels in (width, height))
+    shades = np.linspace(low, high, SHADES)[None]
+    bar_left = left + TITLE_LETTER * len(bar.title.text) + 8
+    bar_top = top - bar.ypad - LETTER - bar.thickness - 4
+    total = (
+        max(left + width + layout.margin.r, 8 + TITLE_LETTER * len(layout.title.text)),
+        top + height + layout.margin.b,
+    )
     parts = [
-        _text(layout.title.text, 8, 24, size=TITLE),
+        _text(layout.title.text, 8, 28, size=TITLE),
         _image(_colored(values, low, high, scale), left, top, width, height),
-        f'<path d="M{left} {top}h{width}v{height}h{-width}z" fill="none" stroke="{layout.font.color}"/>',
-        *(_text(name, left - 4, top + at + 4, anchor="end") for name, at in _ticks(heatmap.y, len(values), height)),
-        *_under(_ticks(heatmap.x, values.shape[1], width), left, top + height, turned=bool(layout.xaxis.tickangle)),
-        _text(layout.xaxis.title.text, left + width / 2, layout.height - 8, anchor="middle", size=TITLE),
+        _image(_colored(shades, low, high, scale), bar_left, bar_top, bar.len, bar.thickness),
+        _text(f"{low:.3g}", bar_left, top - bar.ypad, anchor="middle"),
+        _text(f"{high:.3g}", bar_left + bar.len, top - bar.ypad, anchor="middle"),
+        _text(bar.title.text, left, bar_top + bar.thickness, size=TITLE),
+        f'<path d="M{left} {top}h{width:g}v{height:g}h{-width:g}z" fill="none" stroke="{layout.font.color}"/>',
+        *(_text(name, left - 4, top + at + 4, anchor="end") for name, at in down.ticks(height)),
+        *_under(across.ticks(width), left, top + height, turned=bool(layout.xaxis.tickangle)),
+        _text(layout.xaxis.title.text, left + width / 2, total[1] - 8, anchor="middle", size=TITLE),
         _text(layout.yaxis.title.text, 18, top + height / 2, anchor="middle", size=TITLE, turn=-90),
-        _image(_colored(bar, low, high, scale), bar_left, top, BAR, height),
-        _text(f"{high:.2g}", right, top + LETTER),
-        _text(f"{low:.2g}", right, top + height),
     ]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{layout.width}" height="{layout.height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total[0]:g}" height="{total[1]:g}" '
         f'fill="{layout.font.color}" font-family="system-ui, sans-serif">{"".join(parts)}</svg>'
     )
 
 
-def _ticks(names: Sequence[str] | None, count: int, pixels: float) -> list[tuple[str, float]]:
-    """Return as many names as have room, numbers where there are none, each with the middle of its cell in pixels."""
-    cell = pixels / count
-    every = math.ceil(LINE / cell)
-    return [(str(i) if names is None else names[i], (i + 0.5) * cell) for i in range(0, count, every)]
+def _limits(heatmap: Any, finite: Numbers) -> tuple[float, float]:
+    """Return between which numbers the colours lie; Plotly takes the figure's own only where both are given."""
+    if heatmap.zmin is not None and heatmap.zmax is not None:
+        return heatmap.zmin, heatmap.zmax
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+class _Axis:
+    """One side of a heatmap: names of its cells, or numbers at regular distances."""
+
+    def __init__(
+        self, axis: Any, names: Sequence[str] | None, first: float | None, step: float | None, count: int
+    ) -> None:
+        self._names = names
+        self._every = axis.dtick or 1
+        step = 1 if step is None else step
+        self._start = (0 if first is None else first) - step / 2
+        self.length = count * step
+        """In units of the axis, of which a name takes one."""
+
+    def ticks(self, pixels: float) -> list[tuple[str, float]]:
+        """Return as many names or numbers as have room, each with its place in pixels."""
+        unit = pixels / self.length
+        every = self._every * math.ceil(LINE / (unit * self._every))
+        numbers = range(0, math.ceil(self._start + self.length), every)
+        return [(str(i) if self._names is None else self._names[i], (i - self._start) * unit) for i in numbers]
 
 
 def _under(ticks: Sequence[tuple[str, float]], left: float, top: float, *, turned: bool) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gpt_notebook.errors import TooManyRequests
 from gpt_notebook.model_kernel.generation import Generation
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.protocol import RequestInfo, RequestState, Timing
 

@@ -14,22 +14,19 @@ from collections.abc import AsyncGenerator
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from gpt_notebook.attention_protocol import DTYPE_HEADER, SHAPE_HEADER
+from gpt_notebook.attention_protocol import DTYPE, DTYPE_HEADER, ITEM_BYTES, SHAPE_HEADER
 from gpt_notebook.errors import GptNotebookError
 from gpt_notebook.model_kernel.event_stream import ClosingStream, while_connected
+from gpt_notebook.model_kernel.interface import ArrayItem, Shape
 
 logger = logging.getLogger(__name__)
 
-DTYPE = "float32"
-ITEM_BYTES = 4
 PIECE_BYTES = 262_144
 """What is handed to the socket at a time: about as much as it takes at once. Others are served in between, and a slow
 line is known from a dead one by each piece that gets through."""
 
-Shape = tuple[int, ...]
 
-
-async def array_response(request: Request, array: AsyncGenerator[Shape | memoryview]) -> ArrayStream:
+async def array_response(request: Request, array: AsyncGenerator[ArrayItem]) -> ArrayStream:
     """Return the response that sends an engine's array: its shape first, then blocks of its elements.
 
     A block must stay as it is after it was yielded, because the socket may still read from it.
@@ -42,7 +39,7 @@ async def array_response(request: Request, array: AsyncGenerator[Shape | memoryv
     return ArrayStream(shape, _pieces(first, array))
 
 
-async def _beginning(array: AsyncGenerator[Shape | memoryview]) -> tuple[Shape, memoryview]:
+async def _beginning(array: AsyncGenerator[ArrayItem]) -> tuple[Shape, memoryview]:
     """Return the shape and the first block; an empty array has none."""
     shape = await anext(array)
     assert isinstance(shape, tuple)  # noqa: S101 - the interface of the engine
@@ -50,7 +47,7 @@ async def _beginning(array: AsyncGenerator[Shape | memoryview]) -> tuple[Shape, 
     return shape, memoryview(first)  # type: ignore[arg-type] # only the first item is a shape
 
 
-async def _pieces(first: memoryview, blocks: AsyncGenerator[Shape | memoryview]) -> AsyncGenerator[memoryview]:
+async def _pieces(first: memoryview, blocks: AsyncGenerator[ArrayItem]) -> AsyncGenerator[memoryview]:
     """Yield the blocks in pieces of bytes.
 
     Raises:

@@ -32,7 +32,7 @@ def router(engine: EngineInterface) -> APIRouter:
 def _add_stream(routes: APIRouter, path: str, engine: EngineInterface, read: Any) -> None:
     @routes.post(path)
     async def answer(request: Request, hub_token: HubToken = None, body: Any = read) -> Response:
-        return await stream(request, engine.inspect(body, hub_token=hub_token), large=True)
+        return await stream(request, engine.inspect(body, hub_token=hub_token), in_thread=True)
 
 
 def _add_array(routes: APIRouter, path: str, engine: EngineInterface, read: Any) -> None:

@@ -15,9 +15,10 @@ from dataclasses import replace
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.model_kernel import prompts
-from gpt_notebook.model_kernel.attention.recording import Capture
+from gpt_notebook.model_kernel.attention.capture import Capture
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.inspection import Inspection
+from gpt_notebook.model_kernel.interface import ArrayItem
 from gpt_notebook.model_kernel.model_config import EVERY_KIND
 from gpt_notebook.model_kernel.runner import Runner
 from gpt_notebook.model_kernel.scoring import NextToken, Scoring
@@ -108,7 +109,7 @@ class Engine:
                 )
                 budget = self._inspection.captures.budget if request.attention else None
                 work = Generation(model, prompt, attention_budget=budget)
-                async with contextlib.aclosing(self._runner.run(entry, work, small=model.is_small)) as events:
+                async with contextlib.aclosing(self._runner.run(entry, work)) as events:
                     async for event in events:
                         if isinstance(event, Capture):
                             self._inspection.captures.keep(event)
@@ -128,9 +129,7 @@ class Engine:
             model = entry.loaded
             with model.used():
                 texts = await asyncio.to_thread(prompts.texts_to_score, model, request)
-                async with contextlib.aclosing(
-                    self._runner.run(entry, Scoring(model, texts), small=model.is_small)
-                ) as events:
+                async with contextlib.aclosing(self._runner.run(entry, Scoring(model, texts))) as events:
                     async for event in events:
                         yield event
                 yield Done()
@@ -146,9 +145,7 @@ class Engine:
             with model.used():
                 ids = await asyncio.to_thread(prompts.encode, model, request.prompt)
                 prompts.check_length(model, len(ids))
-                async with contextlib.aclosing(
-                    self._runner.run(entry, NextToken(model, ids, request.k), small=model.is_small)
-                ) as tokens:
+                async with contextlib.aclosing(self._runner.run(entry, NextToken(model, ids, request.k))) as tokens:
                     return [token async for token in tokens]
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
@@ -182,7 +179,7 @@ class Engine:
         """Yield the events of an answer about the inside of a model; see `Inspection`."""
         return self._inspection.inspect(request, hub_token=hub_token)
 
-    def array(self, request: ArrayRequest) -> AsyncGenerator[tuple[int, ...] | memoryview]:
+    def array(self, request: ArrayRequest) -> AsyncGenerator[ArrayItem]:
         """Yield an array's shape, and then its elements as they are computed; see `Inspection`."""
         return self._inspection.array(request)
 
@@ -193,7 +190,9 @@ class Engine:
             ModelNotFound: it isn't loaded.
             ModelInUse: requests are using it.
         """
-        self._models.unload(self._models.name_of(model))
+        name = self._models.name_of(model)
+        self._models.unload(name)
+        self._inspection.forget(name)
 
     def cancel(self, ids: tuple[str, ...] | None) -> int:
         """Stop the requests named, or all, before their next token; return how many there were."""

@@ -93,7 +93,7 @@ class EventStream(ClosingStream):
         super().__init__(_chain(first, rest), media_type="text/event-stream", headers={})
 
 
-async def stream(request: Request, events: AsyncGenerator[Any], *, large: bool = False) -> Response:
+async def stream(request: Request, events: AsyncGenerator[Any], *, in_thread: bool = False) -> Response:
     """Return the response that sends an engine's events as they come.
 
     A request that fails before its first event is an error response; later on the error is the last event.
@@ -101,8 +101,7 @@ async def stream(request: Request, events: AsyncGenerator[Any], *, large: bool =
     Args:
         request: who asked.
         events: the events, each of a class that has a `type`.
-        large: whether one event may be megabytes of computed numbers. Those are written in a thread, so that nobody else
-            waits, and what JSON has no number for is null.
+        in_thread: whether events are written in a thread, because one may be megabytes and nobody else should wait.
 
     Raises:
         GptNotebookError: what happened before the first event.
@@ -112,11 +111,10 @@ async def stream(request: Request, events: AsyncGenerator[Any], *, large: bool =
     numbers = itertools.count()
 
     def chunk(event: Any) -> bytes:
-        data = encode_event(event, next(numbers))
-        return sse_data(_finite(data) if large else data)
+        return sse_data(encode_event(event, next(numbers)))
 
     async def chunk_of(event: Any) -> bytes:
-        return await asyncio.to_thread(chunk, event) if large else chunk(event)
+        return await asyncio.to_thread(chunk, event) if in_thread else chunk(event)
 
     async def rest() -> AsyncGenerator[bytes]:
         async with contextlib.aclosing(events):
@@ -173,8 +171,8 @@ def unexpected(error: Exception) -> GptNotebookError:
 
 
 def sse_data(data: Any) -> bytes:
-    """Return one server-sent event that carries JSON."""
-    return f"data: {json.dumps(data)}\n\n".encode()
+    """Return one server-sent event that carries JSON; what that has no number for, such as an infinity, is null."""
+    return f"data: {json.dumps(_finite(data), allow_nan=False)}\n\n".encode()
 
 
 def _finite(data: Any) -> Any:

@@ -12,10 +12,11 @@ import torch
 
 from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.model_kernel import sampling
-from gpt_notebook.model_kernel.attention.capture import Recorder
+from gpt_notebook.model_kernel.attention.capture import Capture, Text
 from gpt_notebook.model_kernel.attention.probe import layout_of
-from gpt_notebook.model_kernel.attention.recording import Capture, Text, check_budget
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.recorder import Recorder
+from gpt_notebook.model_kernel.attention.recording import check_budget
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.model_kernel.sequence import Sequence

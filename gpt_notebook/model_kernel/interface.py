@@ -20,6 +20,10 @@ from gpt_notebook.protocol import (
     TokenizeRequest,
 )
 
+Shape = tuple[int, ...]
+ArrayItem = Shape | memoryview
+"""What an array comes as: first the lengths of its axes, then blocks of its float32 elements in C order."""
+
 
 class EngineInterface(Protocol):
     """Everything that can be asked; the streams raise a `GptNotebookError` when they fail."""
@@ -79,8 +83,8 @@ class EngineInterface(Protocol):
         """Yield the events of an answer about the inside of a model."""
         ...
 
-    def array(self, request: ArrayRequest) -> AsyncGenerator[tuple[int, ...] | memoryview]:
-        """Yield an array's shape, and then its float32 elements in C order, as they are computed."""
+    def array(self, request: ArrayRequest) -> AsyncGenerator[ArrayItem]:
+        """Yield an array's shape, and then its elements as they are computed."""
         ...
 
     def unload(self, model: str) -> None:

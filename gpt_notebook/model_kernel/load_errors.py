@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 
 from gpt_notebook.errors import GptNotebookError, ModelDamaged, ModelUnsupported, OutOfMemory
+from gpt_notebook.model_kernel.model_config import NO_TEXT
 from gpt_notebook.model_kernel.weights import Source
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,9 @@ def _failure(source: Source, device: torch.device, error: Exception) -> GptNoteb
                 f"no room on {device} for {source.name}: unload another model (%gpt unload) or choose a smaller one"
             )
         case ValueError() if "AutoModel" in str(error):
-            return ModelUnsupported(f"{source.name} is no causal language model: choose one that goes on from a prompt")
+            return ModelUnsupported(f"{source.name} {NO_TEXT}")
         case ValueError():
-            return ModelUnsupported(f"{source.name} cannot be used for generation: {first_line(error)}")
+            return ModelUnsupported(f"{source.name} cannot be used: {first_line(error)}")
         case RuntimeError() | OSError():
             # transformers' own words advise its programmers.
             reason = "other shapes" if "ignore_mismatched_sizes" in str(error) else first_line(error)

@@ -34,6 +34,10 @@ DISCRIMINATORS = ("electra", "funnel")
 TEXT_TO_TEXT = ("ForConditionalGeneration", "MTModel")
 """How the classes of encoder-decoders end that are one model from text to text, and not put together of several."""
 
+NO_TEXT = "reads no text, or not text alone: choose a language model"
+PUT_TOGETHER = "is put together of several models: choose a language model that is one"
+"""Why a model of no kind is refused, whatever it is wanted for."""
+
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 LAYER_NAMES = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers")
 HEAD_NAMES = (
@@ -89,7 +93,8 @@ def kind_of(source: Source, config: Any) -> Kind:
     elif fills is not None or encodes is not None:
         kind = "encoder"
     if kind is None:
-        raise refusal(source.name, "encoder", config)
+        message = f"{source.name} ({family}) {PUT_TOGETHER if writes is not None else NO_TEXT}"
+        raise ModelUnsupported(message)
     return kind
 
 

@@ -24,7 +24,7 @@ import torch
 
 from gpt_notebook.errors import ModelInUse, ModelNotFound, ModelUnreachable, OutOfMemory
 from gpt_notebook.model_kernel import hub, loading, model_config, weights
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import DEFAULT_MODEL, Memory, ModelInfo, Progress

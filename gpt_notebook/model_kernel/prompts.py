@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest
 from gpt_notebook.model_kernel import chat
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions, ScoreRequest
 
 SEEDS = 2**31
@@ -69,7 +69,7 @@ def _rendered(model: LoadedModel, request: GenerateRequest) -> chat.ChatPrompt |
     return None
 
 
-def encode(model: LoadedModel, text: str, *, name: str = "prompt") -> list[int]:
+def encode(model: LoadedModel, text: str) -> list[int]:
     """Return the ids of a prompt, exactly the tokenizer's; an empty one is the token that begins every text.
 
     Raises:
@@ -79,12 +79,41 @@ def encode(model: LoadedModel, text: str, *, name: str = "prompt") -> list[int]:
     if ids:
         return ids
     if model.tokenizer.bos_token_id is None:
-        message = f"the {name} is empty, and {model.source.name} has no token to begin with: give it a word"
-        raise InvalidRequest(message, param=name)
+        message = f"the prompt is empty, and {model.source.name} has no token to begin with: give it a word"
+        raise InvalidRequest(message, param="prompt")
     return [model.tokenizer.bos_token_id]
 
 
-def check_length(model: LoadedModel, length: int, *, room_for: int = 0, name: str = "prompt") -> None:
+def encode_text(
+    model: LoadedModel, text: str, *, add_special_tokens: bool = True, name: str = "text", param: str = "text"
+) -> list[int]:
+    """Return the ids of a text that is no beginning but all there is to read.
+
+    Raises:
+        InvalidRequest: there are none.
+    """
+    check_not_empty(text, name=name, param=param)
+    ids = list(model.tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"])
+    if not ids:  # such as one that is all control characters, which some tokenizers drop
+        message = f"{model.source.name} has no token for anything in the {name}: give it a word"
+        raise InvalidRequest(message, param=param)
+    return ids
+
+
+def check_not_empty(text: str, *, name: str = "text", param: str = "text") -> None:
+    """Refuse a text without a character.
+
+    Raises:
+        InvalidRequest: says which.
+    """
+    if not text:
+        message = f"the {name} is empty: give it a word"
+        raise InvalidRequest(message, param=param)
+
+
+def check_length(
+    model: LoadedModel, length: int, *, room_for: int = 0, name: str = "prompt", param: str | None = None
+) -> None:
     """Refuse what doesn't fit the model's context.
 
     Raises:
@@ -95,7 +124,7 @@ def check_length(model: LoadedModel, length: int, *, room_for: int = 0, name: st
             f"the {name} has {length:,} tokens and {model.source.name} reads at most {model.context_length:,}"
             f"{' with the completion' if room_for else ''}: shorten it"
         )
-        raise ContextLengthExceeded(message, param=name)
+        raise ContextLengthExceeded(message, param=param or name)
 
 
 def check_ids(model: LoadedModel, ids: Sequence[int], *, name: str = "prompt_token_ids") -> None:

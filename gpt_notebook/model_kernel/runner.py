@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 
 from gpt_notebook.errors import GptNotebookError, OutOfMemory
 from gpt_notebook.model_kernel.admission import Admission, Request
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.models import Models
 from gpt_notebook.model_kernel.scheduler import Scheduler, Work
 from gpt_notebook.protocol import Progress
-from gpt_notebook.settings import Settings
+from gpt_notebook.settings import MIB, Settings
+
+MOST_UNREAD = 16 * MIB
+"""Bytes of an array that may wait to be read, enough to keep a fast reader busy."""
 
 
 class Runner:
@@ -52,33 +56,34 @@ class Runner:
                 request.loaded = found
         request.state = "queued"
 
-    async def loaded(self, request: Request, hub_token: str | None = None, *, kinds: Kinds = GENERATING) -> LoadedModel:
+    async def loaded(
+        self,
+        request: Request,
+        hub_token: str | None = None,
+        *,
+        dtype: str | None = None,
+        kinds: Kinds = GENERATING,
+    ) -> LoadedModel:
         """Return the request's model, with nobody watching the progress."""
-        async for _ in self.load(request, hub_token, kinds=kinds):
+        async for _ in self.load(request, hub_token, dtype=dtype, kinds=kinds):
             pass
         return request.loaded
 
-    async def run(self, request: Request, work: Work, *, small: bool) -> AsyncGenerator[Any]:
-        """Hand work to the scheduler and yield what it emits until it ends; work that is `small` gets one thread.
+    async def run(self, request: Request, work: Work) -> AsyncGenerator[Any]:
+        """Hand work of a request whose model is loaded to the scheduler, and yield what it emits until it ends.
 
         Raises:
             GptNotebookError: the work failed; other requests go on.
         """
-        loop = asyncio.get_running_loop()
-        emitted: asyncio.Queue[Any] = asyncio.Queue()
-
-        def emit(item: Any) -> None:
-            with contextlib.suppress(RuntimeError):  # The event loop is gone: so is everybody who would listen.
-                loop.call_soon_threadsafe(emitted.put_nowait, item)
-
-        work.emit = emit
+        outbox = Outbox(asyncio.get_running_loop(), lambda: self._scheduler.submit(work))
+        work.emit, work.must_wait = outbox.put, outbox.must_wait
         request.work = work
         work.cancelled = request.cancelled
         request.state = "running"
-        work.threads = 1 if small else self.threads
+        work.threads = 1 if request.loaded.is_small else self.threads
         self._scheduler.submit(work)
         try:
-            while (item := await emitted.get()) is not None:
+            while (item := await outbox.take()) is not None:
                 if isinstance(item, BaseException):
                     raise _as_known(item, request.model) from item
                 yield item
@@ -90,6 +95,47 @@ class Runner:
         self.admission.cancel(None)
         self._scheduler.close()
         self.models.close()
+
+
+class Outbox:
+    """What work has emitted and its reader has not taken yet; work that is too far ahead waits for its reader."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
+        """Begin empty; `go_on` gives work that waits its turns again."""
+        self._loop = loop
+        self._go_on = go_on
+        self._items: asyncio.Queue[Any] = asyncio.Queue()
+        self._lock = threading.Lock()
+        self._unread = 0
+        self._waiting = False
+
+    def put(self, item: Any) -> None:
+        """Add an item; from any thread."""
+        with self._lock:
+            self._unread += _size(item)
+        with contextlib.suppress(RuntimeError):  # The event loop is gone: so is everybody who would listen.
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+
+    def must_wait(self) -> bool:
+        """Whether so many bytes are unread that more would only take memory; from the scheduler's thread."""
+        with self._lock:
+            self._waiting = self._unread > MOST_UNREAD
+            return self._waiting
+
+    async def take(self) -> Any:
+        """Return the next item."""
+        item = await self._items.get()
+        with self._lock:
+            self._unread -= _size(item)
+            go_on = self._waiting and self._unread <= MOST_UNREAD // 2
+            self._waiting &= not go_on
+        if go_on:
+            self._go_on()
+        return item
+
+
+def _size(item: Any) -> int:
+    return item.nbytes if isinstance(item, memoryview) else 0
 
 
 def _as_known(error: BaseException, model: str) -> GptNotebookError:

@@ -55,6 +55,9 @@ class Work(ABC):
         """Set from any thread; takes effect at the next step."""
         self.threads = 1
         """How many CPU threads a step uses."""
+        self.must_wait: Callable[[], bool] = lambda: False
+        """Asked after a step: whether so much is still unread that it should wait. It then has no turns until whoever
+        reads submits it again."""
         self.seconds = SHORTEST_STEP
         """How long the coming step of patient work should take; set before each. A longer one is paid for by a pause."""
 
@@ -172,6 +175,7 @@ class Scheduler:
         return going + patient
 
     def _step(self, work: Work) -> bool:
+        """Do a step of some work; return whether it is to have another."""
         if torch.get_num_threads() != work.threads:
             torch.set_num_threads(work.threads)
         try:
@@ -183,7 +187,7 @@ class Scheduler:
             return False
         if not more:
             _tell_end(work, None)
-        return more
+        return more and not work.must_wait()
 
 
 def _tell_end(work: Work, end: BaseException | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence as Ids
 import torch
 
 from gpt_notebook.model_kernel import sampling
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.model_kernel.sequence import Sequence
 from gpt_notebook.protocol import Scored, TextScore, Token

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from gpt_notebook.model_kernel.attention.calls import observed
-from gpt_notebook.model_kernel.attention.capture import Layer, Place, Recorder
 from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.reading import last_only
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.recorder import Layer, Place, Recorder
+from gpt_notebook.model_kernel.attention.watching import watching
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
 CACHE_NAMES = ("past_key_values", "cache_params", "state")
 """What families call what they remember."""
@@ -58,9 +58,9 @@ class Sequence:
         return logits[-len(token_ids) :] if all_logits else logits[-1]
 
     def _watched(self) -> contextlib.AbstractContextManager[None]:
-        if self._recorder is None:
+        if self._recorder is None:  # A model without attention reads, too.
             return contextlib.nullcontext()
-        return observed(layout_of(self._model), self._recorder)
+        return watching(layout_of(self._model), self._recorder)
 
     @property
     def recording(self) -> bool:

@@ -26,7 +26,10 @@ ReportBytes = Callable[[int, int], None]
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 SAVED_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 READ_SIZE = 8 * 1024**2
-LAYER_NAMES = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+LAYER_NAMES = (
+    *("num_hidden_layers", "num_layers", "n_layer", "n_layers"),
+    *("encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers"),
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpt_notebook.attention_protocol import ArrayRequest, MapRequest, OverviewRequest, TensorRequest
-from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.testing.fake_attention import FakeAttention
 from gpt_notebook.testing.fake_ranges import checked, checked_interval
 
@@ -57,13 +56,7 @@ def _overview(attention: FakeAttention, request: OverviewRequest) -> Array:
 
 def _tensor(attention: FakeAttention, request: TensorRequest) -> Array:
     """Return a tensor (token, dimension)."""
-    if request.name == "hidden":
-        if request.head is not None:
-            message = "hidden states belong to a layer, not to a head: leave the head out"
-            raise InvalidRequest(message, param="head")
+    if request.head is None:
         return attention.tensor("hidden", checked("layer", request.layer, attention.n_layers + 1), 0)
     layer = checked("layer", request.layer, attention.n_layers)
-    if request.head is None:
-        message = f"{request.name} needs a head: give one from 0 to {attention.n_heads - 1}"
-        raise InvalidRequest(message, param="head")
     return attention.tensor(request.name, layer, checked("head", request.head, attention.n_heads))

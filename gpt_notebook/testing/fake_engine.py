@@ -25,6 +25,7 @@ from gpt_notebook.errors import (
     RequestCancelled,
     TooManyRequests,
 )
+from gpt_notebook.model_kernel.interface import ArrayItem
 from gpt_notebook.protocol import (
     DEFAULT_MODEL,
     Done,
@@ -309,7 +310,7 @@ class FakeEngine:
                 yield event
             yield Done()
 
-    async def array(self, request: ArrayRequest) -> AsyncGenerator[tuple[int, ...] | memoryview]:
+    async def array(self, request: ArrayRequest) -> AsyncGenerator[ArrayItem]:
         """Yield the shape of an array and then its rows.
 
         Raises:

@@ -122,20 +122,26 @@ class FakeInspection:
         yield Captured(attention=self._info(attention_id))
 
     def _token_ids(self, request: AttentionRequest) -> tuple[int, ...]:
-        if request.token_ids is not None:
-            ids = request.token_ids
+        if request.token_ids is None:
+            text = f"user: {request.text}\n" if request.chat and request.text else request.text or ""
+            ids, name = tuple(self.vocabulary.id(word) for word in words(text)), "text"
         else:
-            text = f"user: {request.text}\n" if request.chat else request.text or ""
-            ids = tuple(self.vocabulary.id(word) for word in words(text))
+            ids, name = request.token_ids, "token_ids"
         if not ids:
-            message = "an empty text has no attention: give at least one token"
-            raise InvalidRequest(message, param="text")
-        if len(ids) > self.context_length:
-            message = (
-                f"the text has {len(ids):,} tokens and the model reads at most {self.context_length:,}: shorten it"
-            )
-            raise ContextLengthExceeded(message, param="text")
+            message = f"{name} is empty, and what is empty has no attention: give at least one token"
+            raise InvalidRequest(message, param=name)
+        if bad := [each for each in ids if each < 0]:
+            message = f"{bad[0]} is no token id: ids go from 0"
+            raise InvalidRequest(message, param=name)
+        self._check_length("text", len(ids))
         return ids
+
+    def _check_length(self, name: str, length: int) -> None:
+        if length > self.context_length:
+            message = (
+                f"the {name} has {length:,} tokens and the model reads at most {self.context_length:,}: shorten it"
+            )
+            raise ContextLengthExceeded(message, param=name)
 
     def _info(self, attention_id: str) -> AttentionInfo:
         attention = self._known[attention_id]
@@ -165,9 +171,9 @@ class FakeInspection:
     def _scores(self, request: ScoresRequest) -> Iterator[Event]:
         attention = self._attention(request.attention, request.part)
         if "from-to" in request.kinds:
-            for name, positions in (("query", request.queries), ("key", request.keys)):
+            for name, positions in (("queries", request.queries), ("keys", request.keys)):
                 for position in positions:
-                    checked(name, position, len(attention))
+                    checked("position", position, len(attention), param=name)
         yield self._computing(attention.model)
         ends = {"queries": request.queries, "keys": request.keys}
         yield HeadScores(
@@ -200,11 +206,13 @@ class FakeInspection:
             yield lens(self.vocabulary, itself, following, position=position, n_layers=self.n_layers, k=request.k)
             return
         for layer, head in request.heads:
-            checked("layer", layer, self.n_layers)
-            checked("head", head, self.n_heads)
+            checked("layer", layer, self.n_layers, param="heads")
+            checked("head", head, self.n_heads, param="heads")
         yield ablated(self.vocabulary, following, position=position, n_heads=len(set(request.heads)), k=request.k)
 
     def _patched(self, request: PatchRequest) -> Iterator[Event]:
+        for name, text in (("clean", request.clean), ("corrupt", request.corrupt)):
+            self._check_length(name, len(words(text)))
         result = patched(
             self.vocabulary,
             request,
@@ -228,7 +236,7 @@ class FakeInspection:
         known = self._known.get(attention_id)
         if known is None:
             message = f"the attention {attention_id} is not known any more: ask for it again"
-            raise AttentionNotFound(message)
+            raise AttentionNotFound(message, param="attention")
         if part != "decoder":
             message = f"{known.model} has no {part} attention, only that of its decoder"
             raise InvalidRequest(message, param="part")

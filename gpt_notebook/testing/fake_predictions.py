@@ -43,20 +43,25 @@ def patched(
     """Return which heads carry the answer; `next_word` is what the engine says after any text.
 
     Raises:
-        InvalidRequest: the texts differ in length, or an answer is not one token.
+        InvalidRequest: the texts have nothing to compare, or the answers are not two tokens.
     """
-    clean, corrupt = words(request.clean), words(request.corrupt)
-    if len(clean) != len(corrupt) or not clean:
-        message = f"the texts have {len(clean)} and {len(corrupt)} tokens: patch texts of equal length"
-        raise InvalidRequest(message, param="corrupt")
-    answer, wrong = vocabulary.most_probable(next_word, 2)
+    clean, corrupt = _compared(words(request.clean), words(request.corrupt))
+    answer, wrong = (
+        _single(vocabulary, name, text) or replace(usual, logprob=None)
+        for name, text, usual in zip(
+            ("answer", "wrong"), (request.answer, request.wrong), vocabulary.most_probable(next_word, 2), strict=True
+        )
+    )
+    if answer.id == wrong.id:
+        message = f"answer and wrong are the same token {answer.text!r}: give two"
+        raise InvalidRequest(message, param="answer")
     total = n_layers * n_heads * (n_layers * n_heads + 1) / 2
     heads = tuple(tuple((layer * n_heads + head + 1) / total for head in range(n_heads)) for layer in range(n_layers))
     return Patched(
         model=request.model,
         fingerprint=fingerprint,
-        answer=_single(vocabulary, "answer", request.answer) or replace(answer, logprob=None),
-        wrong=_single(vocabulary, "wrong", request.wrong) or replace(wrong, logprob=None),
+        answer=answer,
+        wrong=wrong,
         clean=LOGIT_DIFFERENCE,
         corrupt=-LOGIT_DIFFERENCE,
         heads=heads,
@@ -64,6 +69,17 @@ def patched(
         clean_tokens=tuple(vocabulary.token(word) for word in clean),
         corrupt_tokens=tuple(vocabulary.token(word) for word in corrupt),
     )
+
+
+def _compared(clean: list[str], corrupt: list[str]) -> tuple[list[str], list[str]]:
+    for name, text in (("clean", clean), ("corrupt", corrupt)):
+        if not text:
+            message = f"the {name} text is empty: give it a word"
+            raise InvalidRequest(message, param=name)
+    if len(clean) != len(corrupt) or clean == corrupt:
+        message = f"the texts have {len(clean)} and {len(corrupt)} tokens: patch different texts of equal length"
+        raise InvalidRequest(message, param="corrupt")
+    return clean, corrupt
 
 
 def _single(vocabulary: FakeVocabulary, name: str, text: str | None) -> Token | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gpt_notebook.errors import InvalidRequest
 
 
-def checked(name: str, value: int, count: int, *, from_end: bool = False) -> int:
-    """Return one of `count` things; with `from_end`, -1 is the last of them.
+def checked(name: str, value: int, count: int, *, param: str | None = None, from_end: bool = False) -> int:
+    """Return one of `count` things, which a request has as its `param`; with `from_end`, -1 is the last of them.
 
     Raises:
         InvalidRequest: it isn't there; says what is.
@@ -14,7 +14,7 @@ def checked(name: str, value: int, count: int, *, from_end: bool = False) -> int
     if not (-count if from_end else 0) <= value < count:
         also = f", or -{count} to -1 from the end" if from_end else ""
         message = f"there is no {name} {value}: give one from 0 to {count - 1}{also}"
-        raise InvalidRequest(message, param=name)
+        raise InvalidRequest(message, param=param or name)
     return value
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gpt_notebook.attention_maps.kept import KeptAttention
 from gpt_notebook.attention_maps.maps import Attention
-from gpt_notebook.attention_maps.recording import Recording
 from gpt_notebook.attention_protocol import AttentionInfo, AttentionPart
 from gpt_notebook.protocol import Token
 
@@ -25,8 +25,8 @@ def part_of(n_queries, n_keys=None, *, name="decoder", heads=(3, 3)) -> Attentio
     )
 
 
-class StubRecording(Recording):
-    """A recording whose arrays are made up here, by the kind of request."""
+class StubKept(KeptAttention):
+    """An attention whose arrays are made up here, by the kind of request."""
 
     def __init__(self, info: AttentionInfo, arrays=None) -> None:
         super().__init__(info, info.model)
@@ -40,7 +40,7 @@ class StubRecording(Recording):
 
 
 def stub(tokens, parts=None, *, targets=(), causal=True, arrays=None, model="a-model") -> Attention:
-    """An attention of which a test says everything; what is asked of it is in `_recording.asked`."""
+    """An attention of which a test says everything; what is asked of it is in `_kept.asked`."""
     parts = parts or (part_of(len(tokens)),)
     info = AttentionInfo(
         id="an-id",
@@ -54,4 +54,4 @@ def stub(tokens, parts=None, *, targets=(), causal=True, arrays=None, model="a-m
         causal=causal,
         bytes=0,
     )
-    return Attention(StubRecording(info, arrays))
+    return Attention(StubKept(info, arrays))

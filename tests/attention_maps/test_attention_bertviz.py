@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from html.parser import HTMLParser
 
@@ -69,6 +70,17 @@ def test_the_numbers_are_in_the_page_once(attention):
     assert "const TEXT_SIZE" in page  # what comes after them is still there
 
 
+@pytest.mark.parametrize("view", ["head", "model"])
+def test_a_line_says_why_nothing_appears_until_the_script_removes_it(attention, view):
+    shown = attention.bertviz(view)
+    notice = re.search(
+        r'<div id="(bertviz-notice-\w+)"[^>]*>BertViz takes its libraries from the internet', shown.data
+    )[1]
+    script = _Scripts(shown.data).found[-1]
+    libraries, removed = script.index("requirejs(["), script.index(f"document.getElementById('{notice}')?.remove();")
+    assert libraries < removed < script.index("const params = ")
+
+
 def test_some_layers_and_heads_keep_their_numbers():
     attention = stub(tokens_of("a", "b", "c"), (part_of(3, heads=(4, 4, 4)),), arrays=ramp)
     given = parameters(attention.bertviz("model", layers=[2, 1], heads=[3, 1]))
@@ -76,7 +88,7 @@ def test_some_layers_and_heads_keep_their_numbers():
     shown = np.array(given["attention"][0]["attn"])
     assert shown.shape == (2, 2, 3, 3)
     np.testing.assert_allclose(shown[0, 0, 0], [2.27, 2.28, 2.29], atol=1e-4)  # layer 2, head 3
-    assert [request.layers for request in attention._recording.asked] == [(2,), (1,)]
+    assert [request.layers for request in attention._kept.asked] == [(2,), (1,)]
 
 
 def test_the_head_view_has_only_the_heads_that_are_named():
@@ -138,7 +150,7 @@ def test_more_than_a_browser_bears_is_refused_before_it_is_computed(view, choice
     with pytest.raises(InvalidRequest) as refusal:
         attention.bertviz(view, **choice)
     assert message in refusal.value.message
-    assert attention._recording.asked == []
+    assert attention._kept.asked == []
 
 
 def test_what_is_within_the_bound_weighs_no_more_than_was_said():
@@ -157,7 +169,10 @@ def test_what_is_within_the_bound_weighs_no_more_than_was_said():
         (lambda a: a.bertviz(layers=[2]), "layer 2 is not there: there are layers 0 to 1"),
         (lambda a: a.bertviz(heads=[3]), "head 3 is not there: there are heads 0 to 2 in layer 1"),
         (lambda a: a.bertviz(heads=[]), "heads is empty: name at least one, or leave it out for all"),
-        (lambda a: a.bertviz(), "there are 3 heads in the decoder's layer 1 and 4 heads in the decoder's layer 0, and BertViz shows equally many"),
+        (
+            lambda a: a.bertviz(),
+            "there are 3 heads in the decoder's layer 1 and 4 heads in the decoder's layer 0, and BertViz shows equally many",
+        ),
     ],
 )
 def test_a_view_that_makes_no_sense_is_refused(ask, message):

@@ -9,8 +9,8 @@ from attention_stubs import TEXT, part_of, stub, tokens_of
 import gpt_notebook as gpt
 from gpt_notebook import array_body
 from gpt_notebook.attention_protocol import AttentionRequest, MapRequest
-from gpt_notebook.errors import InvalidRequest, ModelChanged
-from gpt_notebook.protocol import GenerateRequest, Progress
+from gpt_notebook.errors import Interrupted, InvalidRequest, ModelChanged
+from gpt_notebook.protocol import GenerateRequest, Progress, Token
 from gpt_notebook.testing import FakeEngine, Gate, serving
 
 LENGTH = 7
@@ -28,6 +28,25 @@ def test_an_attention_says_what_it_is_of(attention):
     assert [part.name for part in attention.parts] == ["decoder"]
     assert attention.target_tokens == ()
     assert repr(attention) == "<Attention 7 tokens, 2 layers, 3 heads, storyteller>"
+
+
+def test_a_notebook_shows_the_tokens_and_what_to_ask_next():
+    pieces = (Token(id=7, text="\ufffd", bytes=(0xF0, 0x9F)), *tokens_of("<b>", " fox"))
+    html = stub(pieces)._repr_html_()
+    assert "<b>F0</b><b>9F</b>" in html
+    assert "&lt;b&gt;" in html
+    assert "attention of 3 tokens, 2 layers, 3 heads, a-model" in html
+    assert "a.plot(layer, head)" in html
+
+
+def test_a_long_text_is_not_shown_to_its_end():
+    assert "and 100 tokens more" in stub(tokens_of(*["a"] * 300))._repr_html_()
+
+
+def test_the_attention_of_the_same_tokens_and_weights_is_the_same(attention, engine):
+    assert attention == gpt.attention(TEXT)
+    assert len({attention, gpt.attention(TEXT), gpt.attention("Pip slept")}) == 2
+    assert attention != attention.id
 
 
 def test_a_completion_is_taken_with_its_prompt_as_the_tokens_that_it_consists_of(engine):
@@ -104,7 +123,7 @@ def test_a_path_with_a_colon_is_no_endpoint(engine, tmp_path):
 
 
 def test_the_model_kernel_decides_what_an_empty_text_is(engine):
-    with pytest.raises(InvalidRequest, match="empty text"):
+    with pytest.raises(InvalidRequest, match="text is empty"):
         gpt.attention("")
     assert engine.asked[-1] == AttentionRequest(text="")
 
@@ -112,7 +131,12 @@ def test_the_model_kernel_decides_what_an_empty_text_is(engine):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda _: gpt.attention(5), "text must be a string, not int"),
+        (lambda _: gpt.attention(5), "text must be a string or a Completion, not int"),
+        (lambda c: gpt.attention([c, c]), "text must be a string or a Completion, not list"),
+        (
+            lambda _: gpt.attention(gpt.stream("Hi")),
+            "text must be a string or a Completion, not TokenStream: take its completion",
+        ),
         (lambda _: gpt.attention("Hi", chat="yes"), "chat is True or False, not 'yes'"),
         (lambda _: gpt.attention("Hi", target=3), "target must be a string, not int"),
         (lambda c: gpt.attention(c, chat=True), "a completion has its chat template already: leave out chat=True"),
@@ -146,6 +170,7 @@ def test_a_map_is_float32_and_the_callers_own(attention):
         (range(2, 5), (None, 3)),
         (slice(-5, -2), slice(None, -4)),
         ((np.int64(2), np.int64(5)), slice(None, 3)),
+        ((-5, -2), (0, -4)),
     ],
 )
 def test_a_rectangle_of_a_map(attention, queries, keys):
@@ -155,6 +180,10 @@ def test_a_rectangle_of_a_map(attention, queries, keys):
 def test_one_position_is_a_rectangle_of_one_row(attention):
     np.testing.assert_array_equal(attention.map(0, 1, queries=-1), PREVIOUS[-1:])
     np.testing.assert_array_equal(attention.map(0, 1, keys=2), PREVIOUS[:, 2:3])
+
+
+def test_a_slice_ends_where_the_text_does(attention):
+    np.testing.assert_array_equal(attention.map(0, 1, queries=slice(5, 100)), PREVIOUS[5:])
 
 
 def test_raw_scores_are_what_goes_into_the_softmax(attention):
@@ -193,6 +222,11 @@ def test_an_overview_of_some_layers(attention):
         (lambda a: a.map(0, 0, keys=(5, 5)), "keys 5:5 has no position: there are 0 to 6"),
         (lambda a: a.map(0, 0, keys=slice(0, 6, 2)), "keys must be neighbours: a step of 2 leaves some out"),
         (lambda a: a.map(0, 0, keys=(1, 2, 3)), "keys is a slice or a pair (first, one after the last), not (1, 2, 3)"),
+        (lambda a: a.map(0, 0, queries=[2, 5]), "queries is a slice or a pair (first, one after the last), not [2, 5]"),
+        (lambda a: a.map(0, 0, queries=np.array([3, 4])), "queries is a slice or a pair (first, one after the last), not array([3, 4])"),
+        (lambda a: a.map(0, 0, queries=(2, 8)), "queries 2:8 reaches beyond the text, which has positions 0 to 6: a slice stops at its end"),
+        (lambda a: a.map(0, 0, keys=(7, None)), "keys 7:None reaches beyond the text"),
+        (lambda a: a.map(0, 0, keys=range(-8, -1)), "keys -8:-1 reaches beyond the text"),
         (lambda a: a.map(0, 0, part="cross"), "storyteller has no 'cross' attention here: part is one of decoder"),
         (lambda a: a.overview(layers=[]), "layers is empty"),
         (lambda a: a.overview(layers=0), "layers must be a list, not 0"),
@@ -219,7 +253,7 @@ def test_each_part_of_an_encoder_decoder_has_its_own_tokens():
     text, target = tokens_of("a", "b", "c"), tokens_of("<s>", "x")
     attention = stub(text, parts, targets=target, arrays=lambda _: np.zeros((2, 3), np.float32))
     attention.map(0, 0, part="cross", queries=-1, keys=-1)
-    (asked,) = attention._recording.asked
+    (asked,) = attention._kept.asked
     assert asked == MapRequest(attention="an-id", part="cross", layer=0, head=0, queries=(1, 2), keys=(2, 3))
     with pytest.raises(InvalidRequest, match="positions 0 to 1"):
         attention.map(0, 0, part="decoder", keys=2)
@@ -270,8 +304,9 @@ def test_an_interrupt_ends_a_question(held):
         raise KeyboardInterrupt
 
     held.gate.let(1)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted) as interruption:
         gpt.attention(TEXT, on_progress=interrupt)
+    assert interruption.value._render_traceback_() == ["Interrupted."]
     held.wait_until(lambda: not held.requests())
 
 
@@ -282,6 +317,6 @@ def test_an_interrupt_ends_an_array(held, monkeypatch):
     held.gate.let(3)
     attention = gpt.attention(TEXT)
     monkeypatch.setattr(array_body, "_fill", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         attention.map(0, 0)
     held.wait_until(lambda: not held.requests())

@@ -10,10 +10,10 @@ from attention_stubs import TEXT, part_of, stub, tokens_of
 
 import gpt_notebook as gpt
 from gpt_notebook.attention_maps import progress
-from gpt_notebook.attention_maps.results import HeadScore
+from gpt_notebook.attention_maps.results import HeadScore, Lens
 from gpt_notebook.attention_protocol import PatchRequest, ScoresRequest
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.protocol import Progress
+from gpt_notebook.protocol import Progress, Token
 
 # --- scores ---------------------------------------------------------------------------------------------------------
 
@@ -85,6 +85,7 @@ def test_a_diff_is_a_divergence_for_each_head(attention):
     ("parts", "message"),
     [
         ((part_of(2),), "these attentions have 3 tokens and 2 tokens: diff compares texts of equally many tokens"),
+        ((part_of(1),), "these attentions have 3 tokens and 1 token: diff compares texts of equally many tokens"),
         ((part_of(3, heads=(3,)),), "these models have 2 and 1 layers: diff compares models of one shape"),
         ((part_of(3, heads=(3, 4)),), "these models have 3 and 4 heads in layer 1: diff compares models of one shape"),
         ((part_of(3, name="encoder"),), "a-model has no 'decoder' attention here: part is one of encoder"),
@@ -130,6 +131,15 @@ def test_an_ablation_says_what_it_changes(attention, engine):
 
 def test_one_head_may_be_named_alone(attention):
     assert attention.ablate((1, 2)).heads == ((1, 2),)
+    (best,) = attention.top("sink", 1)
+    assert attention.ablate(best).heads == ((best.layer, best.head),)
+
+
+def test_pieces_of_characters_are_bytes_in_a_table():
+    piece = Token(id=0, text="\ufffd", bytes=(0xF0, 0x9F), logprob=-1.0)
+    lens = Lens(position=0, token=piece, layers=((piece,), (piece,)))
+    assert "\ufffd" not in lens._report().text() + repr(lens)
+    assert "layer 0     F0 9F 37 %" in lens._report().text()
 
 
 def test_many_heads_are_not_all_named_in_one_line(attention):
@@ -180,8 +190,27 @@ def test_head_scores_are_the_mean_over_texts(engine):
 
 
 def test_a_text_that_fails_is_named(engine):
-    with pytest.raises(InvalidRequest, match=r"text 1 \('four five'\): no token here spells 'two'"):
-        gpt.head_scores(["one two", "four five"], "from-to", query="two", key=0)
+    with pytest.raises(InvalidRequest, match=r"text 1 \('four five'\): query 2 is not there"):
+        gpt.head_scores(["one two three", "four five"], "from-to", query=2, key=0)
+
+
+def test_a_text_without_the_words_or_with_them_the_wrong_way_round_does_not_count(engine):
+    texts = ["Pip is he", "nobody here", "he is Pip"]
+    mean = gpt.head_scores(texts, "from-to", query="he", key="Pip")
+    np.testing.assert_array_equal(mean, gpt.attention(texts[0]).scores("from-to", query="he", key="Pip"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["four five"], "text 0 ('four five'): no token here spells 'two': the text begins 'four', 'five'"),
+        (["two one", "one six"], "none of the 2 texts has both: text 0 ('two one'): 'two' comes before 'one' and cannot see it"),
+    ],
+)  # fmt: skip
+def test_words_that_no_text_has_are_named(engine, texts, message):
+    with pytest.raises(InvalidRequest) as refusal:
+        gpt.head_scores(texts, "from-to", query="two", key="one")
+    assert refusal.value.message == message
 
 
 def test_texts_that_make_no_sense_are_refused_at_once(engine):

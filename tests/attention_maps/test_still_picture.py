@@ -13,6 +13,7 @@ import pytest
 from attention_stubs import stub, tokens_of
 
 import gpt_notebook as gpt
+from gpt_notebook.attention_maps import figures
 
 io = pytest.importorskip("plotly.io")
 
@@ -44,6 +45,31 @@ def test_cells_have_the_opacity_of_their_weights():
     cells = pixels(picture(figure_of([[1, 0], [0.5, 0.5]], "a", "b")))
     assert cells[0, :, 3].tolist() == [255, 0]
     assert 0 < cells[1, 0, 3] == cells[1, 1, 3] < 255
+
+
+def test_a_row_without_a_zero_has_the_colours_of_the_figure():
+    figure = figure_of([[0.25, 0.5]], "a", "b", queries=1)
+    cells = pixels(picture(figure))
+    assert cells[0, 1, 3] == 255
+    assert 100 < cells[0, 0, 3] < 255
+    cells = pixels(picture(figure.update_traces(zmin=None)))  # Plotly then takes neither end
+    assert cells[0, :, 3].tolist() == [0, 255]
+
+
+def test_all_heads_lie_beside_the_numbers_of_their_layers():
+    pictures = np.ones((2, 3, 1, 1), np.float32)
+    figure = stub(tokens_of("a"), arrays=lambda _: pictures).plot()
+    svg = picture(figure)
+    assert pixels(svg)[:, :, 3].tolist() == [[255, 0] * 3, [0] * 6] * 2
+    tile = figures.TILE
+    places = re.findall(r'<text x="([\d.]+)" y="[\d.]+" font-size="11" text-anchor="middle">([012])<', svg)
+    left = figure.layout.margin.l
+    assert places[-3:] == [(f"{left + (head + 0.5) * tile:g}", str(head)) for head in range(3)]
+
+
+def test_a_figure_made_narrower_has_a_smaller_picture():
+    figure = figure_of(np.eye(20), *["a"] * 20).update_layout(width=300)
+    assert max(float(each) for each in re.findall(r'width="([\d.]+)"', picture(figure))) <= 300
 
 
 def test_what_is_hidden_is_nothing_to_see():

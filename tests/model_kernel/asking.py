@@ -23,6 +23,11 @@ from gpt_notebook.protocol import (
     TextScore,
 )
 
+IDS = tuple(range(10, 34))
+"""The tokens of a text, each another one."""
+BYTES = 2 * (4 + 4) * 8 * 4
+"""What a token's queries and keys take in gpt2's model."""
+
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 

@@ -55,6 +55,10 @@ CAUSAL: dict[str, Family] = {
     "bloom": (transformers.BloomConfig, {"hidden_size": 32, "n_layer": 2, "n_head": 4, **WIDE}),
     "falcon": (transformers.FalconConfig, CLASSIC),
     "falcon-alibi": (transformers.FalconConfig, {**CLASSIC, "alibi": True, "multi_query": False, "bias": True}),
+    "xglm": (
+        transformers.XGLMConfig,
+        {"d_model": 32, "ffn_dim": 48, "num_layers": 2, "attention_heads": 4, "init_std": 0.3},
+    ),
     "mpt": (
         transformers.MptConfig,
         {"d_model": 32, "n_heads": 4, "n_layers": 2, "expansion_ratio": 2, "max_seq_len": CONTEXT, **WIDE},
@@ -166,3 +170,57 @@ ENCODER_DECODER: dict[str, Family] = {
 """The halves differ in their layers, and bart's in their heads."""
 
 FAMILIES = CAUSAL | MASKED | ENCODER_DECODER
+
+PECULIAR: dict[str, Family] = {
+    "gemma4_text": (
+        transformers.Gemma4TextConfig,
+        {
+            **GROUPED,
+            "num_hidden_layers": 4,
+            "head_dim": 8,
+            "global_head_dim": 8,
+            "sliding_window": WINDOW,
+            "layer_types": ["sliding_attention", "full_attention"] * 2,
+            "num_kv_shared_layers": 2,
+            "hidden_size_per_layer_input": 8,
+            "vocab_size_per_layer_input": 320,
+        },
+    ),
+    "hy_v4": (
+        transformers.HYV4Config,
+        {
+            **CLASSIC,
+            "num_key_value_heads": 4,
+            "head_dim": 4,
+            "q_lora_rank": 16,
+            "kv_lora_rank": 16,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 4,
+            "v_head_dim": 6,
+            "index_topk": 12,
+            "index_n_heads": 2,
+            "index_head_dim": 8,
+            "pad_token_id": None,
+            "n_routed_experts": 4,
+            "n_shared_experts": 1,
+            "n_group": 1,
+            "topk_group": 1,
+            **SMALL_EXPERTS,
+        },
+    ),
+    "diffllama": (transformers.DiffLlamaConfig, GROUPED),
+}
+"""Causal models whose attention is more than meets the eye.
+
+The upper layers of gemma4_text have no keys of their own, so that a pass for the last token's logits may leave the
+others out of them. In a text of more than twelve tokens, each query of hy_v4 sees only twelve, unless its attention has
+a name that it doesn't know. A layer of diffllama attends twice.
+"""
+
+PECULIAR_MASKED: dict[str, Family] = {
+    "albert": (transformers.AlbertConfig, {**CLASSIC, "embedding_size": 16}),
+    "mpnet": (transformers.MPNetConfig, CLASSIC),
+}
+"""albert uses one layer again and again; of mpnet only the softmax can be seen."""
+
+EVERY = FAMILIES | PECULIAR | PECULIAR_MASKED

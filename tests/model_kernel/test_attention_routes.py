@@ -181,6 +181,15 @@ def test_what_is_no_number_is_null():
     assert scores.values == (((None, None, None, 1.0),),)
 
 
+def test_every_event_is_json_that_any_reader_understands():
+    """Infinities are numbers for Python's JSON only."""
+    data = {"values": (1.5, -float("inf"), [float("nan")]), "none": None}
+    assert json.loads(event_stream.sse_data(data).removeprefix(b"data: ")) == {
+        "values": [1.5, None, [None]],
+        "none": None,
+    }
+
+
 def test_many_are_answered_at_once():
     with serving(FakeEngine()) as model_kernel:
         attention = captured(model_kernel).id

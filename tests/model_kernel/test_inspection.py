@@ -19,22 +19,18 @@ from gpt_notebook.attention_protocol import (
     ScoresRequest,
     TensorRequest,
 )
-from gpt_notebook.errors import RequestCancelled
+from gpt_notebook.errors import AttentionNotFound, GptNotebookError, RequestCancelled
 from gpt_notebook.model_kernel.attention import arrays, pieces, reading
 from gpt_notebook.model_kernel.attention import source as map_source
-from model_kernel.asking import all_of, answer, array, attention, in_use, wait_for
+from model_kernel.asking import BYTES, IDS, all_of, answer, array, attention, in_use, wait_for
 
 SENTENCE = "The fox went to the river and the owl knew a story about the moon."
-IDS = tuple(range(10, 34))
-BYTES = 2 * (4 + 4) * 8 * 4
-"""What a token's queries and keys take in gpt2's model."""
 
 
 @pytest.fixture
 def in_small_steps(monkeypatch):
     """Let maps be computed a row at a step, and texts be read few tokens at a step."""
     monkeypatch.setattr(map_source, "TILE_ELEMENTS", 1)
-    monkeypatch.setattr(arrays, "MAP_ELEMENTS", 1)
     monkeypatch.setattr(reading, "FIRST_TOKENS", 16)
     monkeypatch.setattr(pieces.Computation, "due", lambda _: True)
 
@@ -116,6 +112,23 @@ def test_what_an_answer_leaves_behind_is_counted(kind, family, tiny, engine):
     assert engine.memory().captures - before == expected
 
 
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neo"])
+def test_what_a_failed_answer_leaves_behind_is_counted(family, tiny, engine, monkeypatch):
+    """The text was read again for it, and what that brought stays with the attention."""
+    info = attention(engine, tiny(family), token_ids=IDS)
+    before = engine.memory().captures
+
+    def fail(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(arrays, "elements", fail)
+    asked = {"attention": info.id, "part": "decoder", "layer": 0, "head": 0}
+    with pytest.raises(GptNotebookError, match="ZeroDivisionError"):
+        array(engine, TensorRequest(**asked, name="value") if family == "gpt2" else MapRequest(**asked))
+    left = 2 * 4 * 8 * 24 * 4 if family == "gpt2" else 2 * 4 * 24 * 24 * 4
+    assert engine.memory().captures - before == left
+
+
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
@@ -147,10 +160,18 @@ def test_a_text_can_be_compared_with_itself(tiny, shared_engine):
     assert found.values == (((0.0,) * 4,) * 2,)
 
 
-def test_a_question_loads_a_model_that_has_been_unloaded(tiny, engine):
+def test_unloading_a_model_gives_back_what_its_attentions_took(tiny, engine):
+    info = attention(engine, tiny(), token_ids=IDS)
+    engine.unload(tiny())
+    assert engine.memory().captures == 0
+    with pytest.raises(AttentionNotFound):
+        array(engine, MapRequest(attention=info.id, part="decoder", layer=0, head=0))
+
+
+def test_a_question_loads_a_model_that_has_been_evicted(tiny, engine):
     info = attention(engine, tiny(), token_ids=IDS)
     before = array(engine, TensorRequest(attention=info.id, part="decoder", layer=0, head=0, name="value"))
-    engine.unload(tiny())
+    engine._models.unload(tiny())
     again = array(engine, TensorRequest(attention=info.id, part="decoder", layer=0, head=1, name="value"))
     assert before.shape == again.shape
     assert in_use(engine, tiny()) == 0

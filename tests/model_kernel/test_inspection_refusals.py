@@ -25,15 +25,13 @@ from gpt_notebook.errors import (
     OutOfMemory,
 )
 from gpt_notebook.model_kernel.engine import Engine
+from gpt_notebook.protocol import LoadRequest
 from gpt_notebook.settings import Settings
 from model_kernel import tiny_models
-from model_kernel.asking import answer, array, attention, in_use
+from model_kernel.asking import BYTES, IDS, all_of, answer, array, attention, in_use
 from model_kernel.families import CONTEXT
 
 SENTENCE = "The fox went to the river."
-IDS = tuple(range(10, 34))
-BYTES = 2 * (4 + 4) * 8 * 4
-"""What a token's queries and keys take in gpt2's model."""
 
 
 @pytest.fixture
@@ -60,7 +58,6 @@ def small_engine(tmp_path):
         (lambda of: OverviewRequest(**of, layers=(0, 7)), "no layer 7 in .*: layers go from 0 to 1"),
         (lambda of: OverviewRequest(**of | {"part": "encoder"}), "has no encoder attention: it has decoder"),
         (lambda of: TensorRequest(**of, layer=0, head=9, name="key"), "no head 9 in layer 0 of .* from 0 to 3"),
-        (lambda of: TensorRequest(**of, layer=0, name="key"), "no head None in layer 0 of .* from 0 to 3"),
         (lambda of: TensorRequest(**of, layer=3, name="hidden"), "no hidden state 3 .* 0 .* to 2"),
     ],
 )
@@ -149,7 +146,7 @@ def test_an_encoder_decoder_without_a_target_begins_one(tiny, shared_engine):
 )
 def test_an_unknown_attention_is_not_found(ask, request_for, tiny, shared_engine):
     known = attention(shared_engine, tiny(), token_ids=IDS).id
-    with pytest.raises(AttentionNotFound, match="att-nothing is not kept any more: make it again"):
+    with pytest.raises(AttentionNotFound, match="'att-nothing' is not kept any more: make it again"):
         ask(shared_engine, request_for(known))
     assert shared_engine.requests() == []
 
@@ -185,7 +182,7 @@ def test_the_attention_of_a_model_that_was_saved_again_is_refused(own_tiny, engi
     model = str(own_tiny)
     info = attention(engine, model, token_ids=IDS)
     tiny_models.save(own_tiny, seed=1)
-    with pytest.raises(ModelChanged, match="have changed since this attention was made: make it again"):
+    with pytest.raises(ModelChanged, match="have changed since: make it again"):
         array(engine, MapRequest(attention=info.id, part="decoder", layer=0, head=0))
     with pytest.raises(ModelChanged):
         answer(engine, ScoresRequest(attention=info.id, part="decoder", kinds=("sink",)))
@@ -195,3 +192,35 @@ def test_the_attention_of_a_model_that_was_saved_again_is_refused(own_tiny, engi
     assert again.id != info.id
     assert dataclasses.replace(again, id=info.id, fingerprint=info.fingerprint) == info
     assert in_use(engine, model) == 0
+
+
+# --- more than makes sense -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "complaint"),
+    [
+        (ScoresRequest, {"kinds": ("sink", "sink")}, "kinds names sink more than once"),
+        (ScoresRequest, {"kinds": ("from-to",), "queries": (9, 9), "keys": (0,)}, "queries names 9 more than once"),
+        (ScoresRequest, {"kinds": ("from-to",), "queries": (9,), "keys": tuple(range(100_001))}, "keys names 100,001"),
+        (OverviewRequest, {"layers": (0, 1, 0)}, "layers names 0 more than once"),
+    ],
+)
+def test_what_is_named_twice_is_not_computed_twice(kind, asked, complaint):
+    with pytest.raises(InvalidRequest, match=complaint):
+        kind(attention="att-any", part="decoder", **asked)
+
+
+def test_a_head_named_twice_is_refused():
+    with pytest.raises(InvalidRequest, match=r"heads names \(0, 1\) more than once"):
+        AblateRequest(attention="att-any", heads=((0, 1), (0, 1)))
+
+
+def test_an_attention_of_a_dtype_that_was_asked_for_comes_back_in_it(tiny, engine):
+    model = tiny("llama")
+    all_of(engine.load(LoadRequest(model=model, dtype="bfloat16")))
+    info = attention(engine, model, token_ids=IDS)
+    before = array(engine, MapRequest(attention=info.id, part="decoder", layer=0, head=0))
+    engine._models.unload(model)
+    np.testing.assert_array_equal(array(engine, MapRequest(attention=info.id, part="decoder", layer=0, head=0)), before)
+    assert info.fingerprint.endswith("bfloat16")

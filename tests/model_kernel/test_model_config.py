@@ -175,12 +175,15 @@ def test_those_who_wait_for_one_model_each_get_their_own_answer(first, tiny, eng
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: transformers.ViTModel(transformers.ViTConfig(num_hidden_layers=1, hidden_size=12)), NO_CAUSAL),
+        (
+            lambda: transformers.ViTModel(transformers.ViTConfig(num_hidden_layers=1, hidden_size=12)),
+            "(vit) reads no text, or not text alone: choose a language model",
+        ),
         (
             lambda: transformers.EncoderDecoderModel(
                 transformers.EncoderDecoderConfig.from_encoder_decoder_configs(bert(), bert())
             ),
-            NO_CAUSAL,
+            "(encoder-decoder) is put together of several models: choose a language model that is one",
         ),
         (
             lambda: transformers.XLNetLMHeadModel(

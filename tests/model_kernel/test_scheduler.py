@@ -104,3 +104,15 @@ def test_a_listener_that_fails_does_not_end_the_scheduler(scheduler, heard):
     scheduler.submit(deaf)
     scheduler.submit(Counting("b", 2, heard))
     assert [item for _, item in until_ended(heard, 1)] == [1, 2, None]
+
+
+def test_work_that_must_wait_has_no_turns_until_it_is_submitted_again(scheduler, heard):
+    work = Counting("a", 3, heard)
+    ahead = queue.Queue()
+    work.must_wait = lambda: ahead.put(work.done) is None and work.done == 2
+    scheduler.submit(work)
+    assert [ahead.get(timeout=10), ahead.get(timeout=10)] == [1, 2]
+    scheduler.submit(Counting("b", 2, heard))
+    assert [item for name, item in until_ended(heard, 1) if name == "a"] == [1, 2]
+    scheduler.submit(work)
+    assert until_ended(heard, 1) == [("a", 3), ("a", None)]

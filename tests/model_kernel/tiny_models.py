@@ -9,7 +9,7 @@ import tokenizers
 import torch
 import transformers
 
-from model_kernel.families import ENCODER_DECODER, FAMILIES, MASKED
+from model_kernel.families import ENCODER_DECODER, EVERY, MASKED, PECULIAR_MASKED
 
 TEXT = (
     "Once upon a time there was a fox who lived at the edge of the wood. Every morning the fox went to the river, "
@@ -71,13 +71,13 @@ def metaspace_tokenizer() -> transformers.PreTrainedTokenizerFast:
 
 
 def config_of(family: str, vocabulary: int, **changes: object) -> transformers.PreTrainedConfig:
-    kind, options = FAMILIES[family]
+    kind, options = EVERY[family]
     return kind(**{**options, "vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0, **changes})
 
 
 def class_of(family: str) -> type:
     """The auto class that makes the model which its family is known for."""
-    if family in MASKED:
+    if family in MASKED | PECULIAR_MASKED:
         return transformers.AutoModelForMaskedLM
     if family in ENCODER_DECODER:
         return transformers.AutoModelForSeq2SeqLM

@@ -1,19 +1,28 @@
 """What attention computed in the loaded models, seen from outside and changed for a question.
 
-    calls          one attention call; observing them      tap            calls that pass by transformers'
+Seeing what a model computes:
+    calls          one attention call, and who sees it     watching       letting somebody see the calls of a pass
+    tap            calls that bypass transformers'         tiled          attention that sdpa can't run
     layout         which module is which layer             probe          how a model's attention can be seen
-    tiled          attention that sdpa can't run           choice         which function a model runs with
-    capture        what is kept of one text's calls        reading        one pass over a text, somebody watching
-    recording      a text's capture, its id, its size      captures       those that are kept, within a budget
-    texts          from requests to the tokens read        places         what can be asked for, and what not
-    maps           from queries and keys to weights        source         rows of maps, wherever they come from
-    arrays         maps, pictures and tensors              scores         one number a head; differences
-    hidden         the states between the layers           head           from such a state to logits
-    lens           predictions after every layer           interventions  what is said without some heads
-    patching       which head carries the answer           patch_texts    the two texts of that
-    checks         what is refused before computing        pieces         long computations in small steps
-    proof          whether a map is what was computed
+    choice         which function a model runs with        proof          whether what is shown is what was computed
 
-`calls` knows transformers, `capture` and `maps` know tensors only; none of them knows the engine. What is computed is a
-`pieces.Computation`, which the scheduler runs step by step beside other people's generations.
+Keeping it:
+    texts          from requests to the tokens read        reading        reading a text, with somebody watching
+    recorder       what is kept of one text's calls        recording      reading a text to keep its attention
+    capture        the attention of a text                 captures       those that are kept, within a budget
+
+Computing from it:
+    questions      from a question to its work             refusals       what can't be asked for
+    pieces         long computations in small steps        maps           from queries and keys to weights
+    source         rows of maps, wherever they come from   arrays         maps, pictures and tensors
+    scores         one number a head                       score_kinds    what each kind of score says
+    difference     how much two attentions differ          hidden         the states between the layers
+
+Changing it, and what the model says then:
+    prediction     what comes after one position           lens           what would after every layer
+    model_end      from such a layer to logits             ablation       what does without some heads
+    patching       which head carries the answer           patch_texts    the two texts of that
+
+`watching` and `probe` know transformers, `recorder` and `maps` know tensors only; none of them knows the engine. What is
+computed is a `pieces.Computation`, which the scheduler runs step by step beside other people's generations.
 """

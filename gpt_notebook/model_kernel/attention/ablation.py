@@ -6,25 +6,22 @@ never edited, and nobody else's pass is touched. `patching` puts something else 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from gpt_notebook.attention_protocol import Ablated
-from gpt_notebook.model_kernel import sampling
-from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
-from gpt_notebook.model_kernel.attention.checks import check_heads, refuse_unless_causal, text_until
-from gpt_notebook.model_kernel.attention.layout import Layout
-from gpt_notebook.model_kernel.attention.pieces import Computation
+from gpt_notebook.model_kernel.attention.calls import AttentionCall
+from gpt_notebook.model_kernel.attention.prediction import Prediction
 from gpt_notebook.model_kernel.attention.probe import layout_of
-from gpt_notebook.model_kernel.attention.reading import read
-from gpt_notebook.model_kernel.attention.recording import REPORT_TOKENS
-from gpt_notebook.model_kernel.loading import LoadedModel
-from gpt_notebook.protocol import Progress, Token
+from gpt_notebook.model_kernel.attention.refusals import Refusals
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
 
-class Ablation(Computation):
+class Ablation(Prediction):
     """Predicts the next token with and without some heads, and emits an `Ablated`."""
+
+    passes = 2
 
     def __init__(
         self,
@@ -41,12 +38,8 @@ class Ablation(Computation):
             ModelUnsupported: the model predicts no next token.
             InvalidRequest: the position is not in the text.
         """
-        super().__init__()
-        refuse_unless_causal(model, "ablate")
-        self._model = model
-        self._token_ids = text_until(token_ids, position)
+        super().__init__(model, token_ids, position=position, k=k)
         self._heads = heads
-        self._k = k
 
     def pieces(self) -> Iterator[None]:
         """Read the text twice.
@@ -54,41 +47,22 @@ class Ablation(Computation):
         Raises:
             InvalidRequest: one of the heads is not there.
         """
-        layout = layout_of(self._model)
-        check_heads(self._model, layout, self._heads)
-        before = yield from self._logprobs(layout, None, 0)
+        layout = layout_of(self.model)
+        Refusals(layout, self.model.source.name, "decoder").check_heads(self._heads)
+        before = (yield from self.read(layout)).double().log_softmax(-1)
         yield
-        after = yield from self._logprobs(layout, _Without(self._heads), len(self._token_ids))
+        after = (yield from self.read(layout, observer=_Without(self._heads))).double().log_softmax(-1)
         self.emit(
             Ablated(
-                position=len(self._token_ids) - 1,
-                kl=divergence(before, after),
-                before=self._most_probable(before),
-                after=self._most_probable(after),
+                position=len(self.token_ids) - 1,
+                kl=kullback_leibler(before, after),
+                before=self.most_probable(before),
+                after=self.most_probable(after),
             )
         )
 
-    def _logprobs(
-        self, layout: Layout, observer: Observer | None, read_before: int
-    ) -> Generator[None, None, torch.Tensor]:
-        """Return the logprobs (vocabulary,) of the next token, float64."""
 
-        def tell(done: int) -> None:
-            if (total := len(self._token_ids)) > REPORT_TOKENS:
-                name = self._model.source.name
-                self.emit(Progress(stage="computing", model=name, done=read_before + done, total=2 * total))
-
-        logits = yield from read(
-            self, self._model, layout, self._token_ids, observer=observer, on_progress=tell
-        )  # (vocabulary,)
-        return logits.double().log_softmax(-1)
-
-    def _most_probable(self, logprobs: torch.Tensor) -> tuple[Token, ...]:
-        best = sampling.top_logprobs(logprobs, self._k)
-        return tuple(self._model.vocabulary.token(token_id, logprob) for token_id, logprob in best)
-
-
-def divergence(before: torch.Tensor, after: torch.Tensor) -> float:
+def kullback_leibler(before: torch.Tensor, after: torch.Tensor) -> float:
     """Return the Kullback-Leibler divergence of `after` from `before`, in nats: sum p ln(p / q), p before.
 
     Args:

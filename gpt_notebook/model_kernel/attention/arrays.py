@@ -10,14 +10,12 @@ from collections.abc import Generator, Sequence
 import torch
 
 from gpt_notebook.attention_protocol import Part, Reduction, TensorName, Values
-from gpt_notebook.model_kernel.attention.capture import BY_KEY, Layer, Place
+from gpt_notebook.model_kernel.attention.capture import Capture
 from gpt_notebook.model_kernel.attention.pieces import Computation
-from gpt_notebook.model_kernel.attention.recording import Capture, tensors
+from gpt_notebook.model_kernel.attention.recorder import BY_KEY, Layer, Place
+from gpt_notebook.model_kernel.attention.recording import tensors
 from gpt_notebook.model_kernel.attention.source import MapSource
-from gpt_notebook.model_kernel.loading import LoadedModel
-
-MAP_ELEMENTS = 2**19
-"""Scores of one head that are computed at once."""
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
 
 def elements(tensor: torch.Tensor) -> memoryview:
@@ -51,11 +49,10 @@ class Map(Computation):
         """Emit it, some rows at a time."""
         (start, stop), (first_key, end_key) = self._queries, self._keys
         self.emit((stop - start, end_key - first_key))
-        rows = max(1, MAP_ELEMENTS // self._source.n_keys(self._place[0]))
-        for first in range(start, stop, rows):
+        for first, last in self._source.strips(self._place[0], start, stop):
             if self.due():
                 yield
-            found = self._source.rows(self._place, self._head, first, min(first + rows, stop), self._values)
+            found = self._source.rows(self._place, self._head, first, last, self._values)
             self.emit(elements(found[0, :, first_key:end_key]))
 
 

@@ -6,7 +6,7 @@ Belongs to the event loop's thread.
 from __future__ import annotations
 
 from gpt_notebook.errors import AttentionNotFound
-from gpt_notebook.model_kernel.attention.recording import Capture
+from gpt_notebook.model_kernel.attention.capture import Capture
 
 
 class Captures:
@@ -25,10 +25,11 @@ class Captures:
 
     def find(self, capture_id: str) -> Capture | None:
         """Return a capture, which counts as used by that, or None."""
-        found = self._kept.pop(capture_id, None)
+        found = self._kept.get(capture_id)
         if found is None:
             return None
-        self._kept[capture_id] = found
+        if not found[0].brief:
+            self._kept[capture_id] = self._kept.pop(capture_id)
         return found[0]
 
     def get(self, capture_id: str) -> Capture:
@@ -39,12 +40,12 @@ class Captures:
         """
         capture = self.find(capture_id)
         if capture is None:
-            message = f"the attention {capture_id:.40} is not kept any more: make it again with gpt.attention(…)"
+            message = f"the attention {capture_id[:40]!r} is not kept any more: make it again with gpt.attention(…)"
             raise AttentionNotFound(message, param="attention")
         return capture
 
     def keep(self, capture: Capture) -> None:
-        """Keep a capture, or count again what it takes; others leave until there is room, never this one."""
+        """Keep a capture; others leave until there is room, never this one."""
         self._kept.pop(capture.id, None)
         if capture.bytes > self.budget:
             capture.forget_extras()
@@ -54,7 +55,17 @@ class Captures:
             if taken + size <= self.budget:
                 break
             taken -= self._kept.pop(capture_id)[1]
-        self._kept[capture.id] = capture, size
+        entry = {capture.id: (capture, size)}
+        self._kept = entry | self._kept if capture.brief else self._kept | entry
+
+    def recount(self, capture: Capture) -> None:
+        """Count again what a capture takes, if it is still kept: answering may have added to it."""
+        if self._kept.get(capture.id, (None, 0))[0] is capture:
+            self.keep(capture)
+
+    def forget(self, model: str) -> None:
+        """Let the captures of a model go."""
+        self._kept = {key: entry for key, entry in self._kept.items() if entry[0].model != model}
 
     def close(self) -> None:
         """Let all go."""

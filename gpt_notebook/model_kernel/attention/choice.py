@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gpt_notebook.model_kernel.attention.calls import TILED
+from gpt_notebook.model_kernel.attention.watching import TILED
 
 logger = logging.getLogger(__name__)
 

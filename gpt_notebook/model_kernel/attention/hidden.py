@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
 
 import torch
 
 from gpt_notebook.attention_protocol import Part
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel.attention.arrays import elements
+from gpt_notebook.model_kernel.attention.capture import Text
 from gpt_notebook.model_kernel.attention.pieces import Computation
 from gpt_notebook.model_kernel.attention.probe import layout_of
-from gpt_notebook.model_kernel.attention.reading import read
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.reading import read, read_once
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
 
 class HiddenStates(Computation):
@@ -21,25 +22,16 @@ class HiddenStates(Computation):
     There is one more than layers: 0 are the embeddings, and the last has been through the final norm in most families.
     """
 
-    def __init__(
-        self,
-        model: LoadedModel,
-        token_ids: Sequence[int],
-        layer: int,
-        *,
-        part: Part = "decoder",
-        target_token_ids: Sequence[int] = (),
-    ) -> None:
-        """Take a text and, for an encoder-decoder, its target; the tokens of `cross` are the decoder's."""
+    def __init__(self, model: LoadedModel, text: Text, layer: int, *, part: Part = "decoder") -> None:
+        """Take a text; in an encoder-decoder, the tokens of `cross` are the decoder's."""
         super().__init__()
         self._model = model
-        self._token_ids = list(token_ids)
+        self._text = text
         self._layer = layer
-        self._target = list(target_token_ids)
-        self._of_target = model.kind == "encoder-decoder" and part != "encoder"
+        self._part: Part = part
         self._begun = False
 
-    def pieces(self) -> Iterator[None]:
+    def pieces(self) -> Generator[None, None, None]:
         """Read the text.
 
         Raises:
@@ -47,9 +39,14 @@ class HiddenStates(Computation):
         """
         if self._model.kind == "causal":
             layout = layout_of(self._model)
-            yield from read(self, self._model, layout, self._token_ids, on_hidden=self._tell)
+            yield from read(self, self._model, layout, self._text.token_ids, on_hidden=self._tell)
+            return
+        out = read_once(self._model, self._text, hidden=True)
+        if self._model.kind != "encoder-decoder":
+            hidden = out.hidden_states
         else:
-            self._tell(tuple(states[0] for states in self._at_once()))
+            hidden = out.encoder_hidden_states if self._part == "encoder" else out.decoder_hidden_states
+        self._tell(tuple(states[0] for states in hidden))
 
     def _tell(self, hidden: tuple[torch.Tensor, ...]) -> None:
         """Emit the states of a piece of the text, from those before the first layer and after each."""
@@ -62,18 +59,5 @@ class HiddenStates(Computation):
         states = hidden[self._layer]  # (token, dimension)
         if not self._begun:
             self._begun = True
-            n_tokens = len(self._target if self._of_target else self._token_ids)
-            self.emit((n_tokens, states.shape[-1]))
+            self.emit((self._text.length(self._part, keys=False), states.shape[-1]))
         self.emit(elements(states))
-
-    def _at_once(self) -> tuple[torch.Tensor, ...]:
-        """Return all states (1, token, dimension) of a model that sees the whole text in each layer."""
-        ids = torch.tensor([self._token_ids], device=self._model.device)
-        hidden: tuple[torch.Tensor, ...]
-        if self._model.kind != "encoder-decoder":
-            hidden = self._model.module(input_ids=ids, output_hidden_states=True).hidden_states
-        else:
-            target = torch.tensor([self._target], device=self._model.device)
-            out = self._model.module(input_ids=ids, decoder_input_ids=target, output_hidden_states=True)
-            hidden = out.decoder_hidden_states if self._of_target else out.encoder_hidden_states
-        return hidden

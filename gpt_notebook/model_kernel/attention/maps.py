@@ -11,10 +11,10 @@ import torch
 
 from gpt_notebook.attention_protocol import Values
 from gpt_notebook.model_kernel.attention import tiled
-from gpt_notebook.model_kernel.attention.capture import Block, Layer
+from gpt_notebook.model_kernel.attention.recorder import Layer, Visibility
 
 
-def strips(start: int, stop: int, layer: Layer) -> Iterator[tuple[Block, int, int]]:
+def strips(start: int, stop: int, layer: Layer) -> Iterator[tuple[Visibility, int, int]]:
     """Yield the queries from `start` to `stop` block by block."""
     for block in layer.blocks:
         first, last = max(start, block.start), min(stop, block.stop)
@@ -52,7 +52,7 @@ def rows(layer: Layer, heads: slice, start: int, stop: int, *, n_keys: int, valu
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1)
 
 
-def _scores(layer: Layer, heads: slice, block: Block, start: int, stop: int) -> torch.Tensor:
+def _scores(layer: Layer, heads: slice, block: Visibility, start: int, stop: int) -> torch.Tensor:
     """Return what goes into the softmax for queries inside one block, for the keys that any of them can see."""
     end_key = min(block.end_key, stop) if block.causal else block.end_key
     queries = layer.tensors["query"][heads, start:stop].float()

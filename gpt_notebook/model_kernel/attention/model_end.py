@@ -2,7 +2,7 @@
 
 The end of a model is its final norm and its output head, with whatever scales and caps the logits. The norm is found by
 trying; the rest is the family's own code, which runs on a stand-in for everything before it. Whoever uses an end must
-hold it to the model's own logits: `agree`.
+hold it to the model's own logits: `proof.agree`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from typing import Any
 
 import torch
 from torch import nn
-
-RELATIVE_TOLERANCE = 1e-4
-"""Of the largest logit, in float32; the same sums in another order differ by less."""
 
 End = Callable[[torch.Tensor], torch.Tensor]
 """From states (state, dimension) to logits (state, vocabulary)."""
@@ -113,12 +110,3 @@ class _Output(tuple[torch.Tensor]):
 
     def __getattr__(self, name: str) -> torch.Tensor | None:
         return self[0] if name == "last_hidden_state" else None
-
-
-def agree(logits: torch.Tensor, own: torch.Tensor, dtype: torch.dtype) -> bool:
-    """Return whether logits are the model's own ones but for rounding in its dtype."""
-    if logits.shape != own.shape:
-        return False
-    largest = float(own[own.isfinite()].abs().max()) if own.isfinite().any() else 0.0
-    tolerance = max(RELATIVE_TOLERANCE, 8 * torch.finfo(dtype).eps) * max(largest, 1.0)
-    return torch.allclose(logits, own, rtol=0.0, atol=tolerance)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gpt_notebook.attention_protocol import PatchRequest
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel import prompts
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
 CONTEXT_SHOWN = 3
 """How many tokens a message shows on both sides of where the texts differ."""
@@ -45,11 +45,8 @@ def check_alike(model: LoadedModel, clean: Sequence[int], corrupt: Sequence[int]
     """Refuse texts that have nothing to compare token by token.
 
     Raises:
-        InvalidRequest: there are no tokens, not equally many, or only the same.
+        InvalidRequest: the tokens are not equally many, or the same.
     """
-    if not clean or not corrupt:
-        message = f"the {'corrupt' if clean else 'clean'} text is empty: give it a word"
-        raise InvalidRequest(message, param="corrupt" if clean else "clean")
     if len(clean) != len(corrupt):
         message = (
             f"clean has {len(clean):,} tokens and corrupt {len(corrupt):,}: {_shown(model, clean, corrupt)} and "
@@ -62,11 +59,9 @@ def check_alike(model: LoadedModel, clean: Sequence[int], corrupt: Sequence[int]
 
 
 def _ids(model: LoadedModel, name: str, text: str, request: PatchRequest) -> list[int]:
-    if not text:
-        message = f"the {name} text is empty: give it a word"
-        raise InvalidRequest(message, param=name)
-    ids = prompts.encode(model, text, name=name) if request.add_special_tokens else _plain(model, text)
-    prompts.check_length(model, len(ids), name=name)
+    special = request.add_special_tokens
+    ids = prompts.encode_text(model, text, add_special_tokens=special, name=f"{name} text", param=name)
+    prompts.check_length(model, len(ids), name=f"{name} text", param=name)
     return ids
 
 

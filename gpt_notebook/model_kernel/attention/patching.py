@@ -1,6 +1,6 @@
 """Which head carries the answer: a corrupt text is read with some heads' outputs taken from a clean one.
 
-As in `interventions`, outputs are changed by the observer of one forward pass and the shared model is never edited.
+As in `ablation`, outputs are changed by the observer of one forward pass and the shared model is never edited.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import torch
 
 from gpt_notebook.attention_protocol import Patched
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
-from gpt_notebook.model_kernel.attention.checks import refuse_unless_causal
+from gpt_notebook.model_kernel.attention.calls import AttentionCall
 from gpt_notebook.model_kernel.attention.layout import Layout
 from gpt_notebook.model_kernel.attention.patch_texts import check_alike
 from gpt_notebook.model_kernel.attention.pieces import Computation, Pace
 from gpt_notebook.model_kernel.attention.probe import layout_of
-from gpt_notebook.model_kernel.attention.reading import FIRST_TOKENS, LEAST_TOKENS, forward, watching
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.reading import FIRST_TOKENS, read
+from gpt_notebook.model_kernel.attention.recorder import Recorder
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.model_config import GENERATING
 from gpt_notebook.protocol import Progress
 
 MOST_TOKENS = 2048
@@ -47,7 +48,7 @@ class Patching(Computation):
             InvalidRequest: the texts are not equally long, or the same.
         """
         super().__init__()
-        refuse_unless_causal(model, "patch")
+        model.refuse_unless(GENERATING)
         check_alike(model, clean, corrupt)
         self._model = model
         self._clean = list(clean)
@@ -64,11 +65,11 @@ class Patching(Computation):
         """
         layout = layout_of(self._model)
         counts = layout.parts["decoder"].count
-        recorded = _Outputs()
-        clean = yield from self._read(layout, self._clean, observer=recorded)  # (1, vocabulary)
+        recorder = Recorder(len(self._clean), keep=("output",))
+        (clean,) = yield from read(self, self._model, layout, self._clean, pace=self._pace, observer=recorder)
         yield
-        corrupt = yield from self._read(layout, self._corrupt)
-        contrast = self._contrast(clean[0], corrupt[0])
+        (corrupt,) = yield from read(self, self._model, layout, self._corrupt, pace=self._pace)
+        contrast = self._contrast(clean, corrupt)
 
         heads: list[tuple[float | None, ...]] = []
         layers: list[float | None] = []
@@ -76,7 +77,8 @@ class Patching(Computation):
             self._tell(layer, counts)
             values: list[float] = []
             if layer in counts:
-                values = yield from self._patched(layout, contrast, layer, recorded.output(layer))
+                outputs = recorder.layers["decoder", layer].tensors["output"]
+                values = yield from self._patched(layout, contrast, layer, outputs)
             heads.append((*values[:-1], *[None] * (max(counts.values()) - len(values[:-1]))))
             layers.append(values[-1] if values else None)
         self._tell(layout.n_layers, counts)
@@ -110,8 +112,15 @@ class Patching(Computation):
             yield
             rows = wanted[: self._rows()]
             wanted = wanted[len(rows) :]
-            patch = _Patch(layer, output, rows)
-            logits = yield from self._read(layout, self._corrupt, observer=patch, rows=len(rows))
+            logits = yield from read(
+                self,
+                self._model,
+                layout,
+                self._corrupt,
+                copies=len(rows),
+                pace=self._pace,
+                observer=_Patch(layer, output, rows),
+            )  # (row, vocabulary)
             values += contrast.brought_back(logits)
         return values
 
@@ -140,27 +149,6 @@ class Patching(Computation):
         """Return how many copies of the text the coming piece may have."""
         return max(1, min(self._pace.units(self.seconds), MOST_TOKENS) // len(self._corrupt))
 
-    def _read(
-        self, layout: Layout, token_ids: list[int], *, observer: Observer | None = None, rows: int = 1
-    ) -> Generator[None, None, torch.Tensor]:
-        """Read copies of a text, yield between pieces, and return the logits (row, vocabulary) after its last token."""
-        cache: dict[str, object] | None = {} if layout.in_pieces else None
-        logits = torch.empty(0)
-        done = 0
-        while done < len(token_ids):
-            if done:
-                yield
-            units = self._pace.units(self.seconds)
-            size = len(token_ids) if cache is None else max(LEAST_TOKENS, units // rows)
-            piece = torch.tensor([token_ids[done : done + size]], device=self._model.device).expand(rows, -1)
-            with self._pace, watching(layout, observer):
-                out = forward(self._model, piece, cache=cache)
-                logits = out.logits[:, -1].float().cpu()  # (row, vocabulary)
-            if cache is not None:
-                cache = {"past_key_values": out.past_key_values}
-            done += size
-        return logits
-
     def _tell(self, layers_done: int, counts: dict[int, int]) -> None:
         done = sum(count for layer, count in counts.items() if layer < layers_done)
         name = self._model.source.name
@@ -181,20 +169,6 @@ class _Contrast:
         differences = (logits[:, self.answer] - logits[:, self.wrong]).double()  # (row,)
         values: list[float] = ((differences - self.corrupt) / (self.clean - self.corrupt)).tolist()
         return values
-
-
-class _Outputs:
-    """Records what every head gave."""
-
-    def __init__(self) -> None:
-        self._pieces: dict[int, list[torch.Tensor]] = {}
-
-    def attended(self, call: AttentionCall) -> None:
-        self._pieces.setdefault(call.layer, []).append(call.output[0].transpose(0, 1).clone())
-
-    def output(self, layer: int) -> torch.Tensor:
-        """Return the outputs of one layer, (head, query, dimension)."""
-        return torch.cat(self._pieces[layer], 1)
 
 
 class _Patch:

@@ -1,4 +1,4 @@
-"""Whether what would be shown of an attention call is what the model computed: the map times the values is the output.
+"""Whether what would be shown is what the model computed: a map times the values is the output, logits are its own.
 
 Families differ in more than their names. One reads a layer's attention twice, one lets tokens be seen that are not in
 the text, one does something to the scores that a call does not tell. A map of these would look like any other, so it is
@@ -11,12 +11,14 @@ import torch
 
 from gpt_notebook.model_kernel.attention import maps
 from gpt_notebook.model_kernel.attention.calls import AttentionCall
-from gpt_notebook.model_kernel.attention.capture import Recorder
+from gpt_notebook.model_kernel.attention.recorder import Recorder
 
 TOLERANCE = 1e-3
 """How far the outputs of a head may be from its map times its values, relative to the values, both root mean squares."""
 ROUNDINGS = 16
 """The same in roundings of the model's dtype: what rounds its scores moves a map by more than one of them."""
+LOGITS_TOLERANCE = 1e-4
+"""How far logits may be apart, relative to the largest, in float32; the same sums in another order differ by less."""
 
 
 def fault_of(call: AttentionCall, n_queries: int, n_keys: int) -> str | None:
@@ -57,3 +59,12 @@ def _error(call: AttentionCall, n_queries: int, n_keys: int) -> float:
 def _root_mean_square(tensor: torch.Tensor) -> torch.Tensor:
     """Return one number (head,) for each head's rows and dimensions."""
     return tensor.square().mean((1, 2)).sqrt()
+
+
+def agree(logits: torch.Tensor, own: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Return whether logits are the model's own ones but for rounding in its dtype."""
+    if logits.shape != own.shape:
+        return False
+    largest = float(own[own.isfinite()].abs().max()) if own.isfinite().any() else 0.0
+    tolerance = max(LOGITS_TOLERANCE, 8 * torch.finfo(dtype).eps) * max(largest, 1.0)
+    return torch.allclose(logits, own, rtol=0.0, atol=tolerance)

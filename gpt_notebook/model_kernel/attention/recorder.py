@@ -1,4 +1,4 @@
-"""What is kept of the attention of one text, and the observer that records it.
+"""The observer that records the attention of one text, and what it keeps of each layer.
 
 Kept are the queries and keys of every layer in the model's own dtype, and which keys each query could see; never a
 map, of which a single layer can be larger than the model. `maps` computes from them what is asked for.
@@ -25,8 +25,8 @@ BY_KEY: tuple[TensorName, ...] = ("key", "value")
 
 
 @dataclass(slots=True)
-class Block:
-    """Which keys the queries from `start` to `stop` could see."""
+class Visibility:
+    """Which keys a block of queries, those from `start` to `stop`, could see."""
 
     start: int
     stop: int
@@ -39,7 +39,7 @@ class Block:
     bias: torch.Tensor | None = None
     """The same shape; added to the scaled scores."""
 
-    def cut(self, length: int) -> Block | None:
+    def cut(self, length: int) -> Visibility | None:
         """Return the block of the first `length` tokens of a causal text, None if it begins after them."""
         if self.start >= length:
             return None
@@ -57,8 +57,8 @@ class Layer:
 
     tensors: dict[TensorName, torch.Tensor] = field(default_factory=dict)
     """(head, token, dimension) each; keys and values by key head."""
-    blocks: list[Block] = field(default_factory=list)
-    """In the order of their queries, of which each is in one block."""
+    blocks: list[Visibility] = field(default_factory=list)
+    """What the queries could see, block by block: in their order, each of them in one block."""
     scaling: float | None = None
     softcap: float | None = None
     sinks: torch.Tensor | None = None
@@ -102,7 +102,7 @@ class Recorder:
             else:
                 new = call.query[self._row] if name == "query" else call.output[self._row].transpose(0, 1)
             self._append(layer, name, new, start)
-        block = Block(start, stop, end_key - n_keys, end_key, call.causal or (start > 0 and call.mask is None))
+        block = Visibility(start, stop, end_key - n_keys, end_key, call.causal or (start > 0 and call.mask is None))
         block.mask, block.bias = self._of_row(call.mask), self._of_row(call.bias)
         _add(layer.blocks, _simplified(block))
 
@@ -130,7 +130,7 @@ class Recorder:
         return self.layers
 
 
-def _simplified(block: Block) -> Block:
+def _simplified(block: Visibility) -> Visibility:
     """Return the block without a mask that says no more than "causal"."""
     mask = block.mask
     if mask is None or mask.dtype != torch.bool or block.bias is not None:
@@ -142,7 +142,7 @@ def _simplified(block: Block) -> Block:
     return block
 
 
-def _add(blocks: list[Block], block: Block) -> None:
+def _add(blocks: list[Visibility], block: Visibility) -> None:
     """Append a block, or let the last one grow when it says the same of the queries before."""
     last = blocks[-1] if blocks else None
     plain = block.causal and block.mask is None and block.bias is None

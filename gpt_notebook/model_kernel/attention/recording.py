@@ -2,80 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import torch
 
-from gpt_notebook.attention_protocol import Part, TensorName
+from gpt_notebook.attention_protocol import TensorName
 from gpt_notebook.errors import ModelUnsupported, OutOfMemory
-from gpt_notebook.model_kernel.attention.capture import QUERY_AND_KEY, Layer, Place, Recorder, bytes_of
+from gpt_notebook.model_kernel.attention.capture import Capture, Text
 from gpt_notebook.model_kernel.attention.layout import Layout
 from gpt_notebook.model_kernel.attention.pieces import Computation
 from gpt_notebook.model_kernel.attention.probe import layout_of
-from gpt_notebook.model_kernel.attention.reading import read, watching
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.reading import read, read_once
+from gpt_notebook.model_kernel.attention.recorder import QUERY_AND_KEY, Layer, Place, Recorder
+from gpt_notebook.model_kernel.attention.watching import watching
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import MIB
 
 REPORT_TOKENS = 256
 """A text longer than this has its progress told."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """What a capture is of: the tokens that the model reads."""
-
-    token_ids: tuple[int, ...]
-    target_ids: tuple[int, ...] = ()
-    """For an encoder-decoder: what it has written, its start token first."""
-
-    def length(self, part: Part, *, keys: bool) -> int:
-        """Return how many queries or keys a kind of attention has."""
-        of_target = bool(self.target_ids) and (part == "decoder" or (part == "cross" and not keys))
-        return len(self.target_ids if of_target else self.token_ids)
-
-
-@dataclass(eq=False)
-class Capture:
-    """The attention of one text in one model."""
-
-    model: str
-    fingerprint: str
-    text: Text
-    layout: Layout
-    layers: dict[Place, Layer] = field(default_factory=dict)
-    """Queries and keys; empty for a family of which only the weights can be seen."""
-    extras: dict[TensorName, dict[Place, Layer]] = field(default_factory=dict)
-    """Other tensors that somebody asked for."""
-    tapped: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
-    """The last layers that were seen of such a family, (head, query, key) each."""
-
-    @property
-    def id(self) -> str:
-        """What it is called: the same for the same weights and tokens."""
-        return identify(self.fingerprint, self.model, self.text)
-
-    def forget_extras(self) -> None:
-        """Keep only what was recorded in the first place; whoever is at work with the rest keeps it until its end."""
-        self.extras, self.tapped = {}, {}
-
-    @property
-    def bytes(self) -> int:
-        """The memory that it takes."""
-        # Another question may be adding to them at this moment.
-        extras = (layer for layers in list(self.extras.values()) for layer in layers.values())
-        tapped = sum(each.numel() * each.element_size() for each in self.tapped.values())
-        return bytes_of([*self.layers.values(), *extras]) + tapped
-
-
-def identify(fingerprint: str, model: str, text: Text) -> str:
-    """Return the id of an attention."""
-    named = json.dumps([fingerprint, model, text.token_ids, text.target_ids])
-    return f"att-{hashlib.sha256(named.encode()).hexdigest()[:24]}"
 
 
 class Recording(Computation):
@@ -97,7 +43,10 @@ class Recording(Computation):
             if total > REPORT_TOKENS:
                 self.emit(Progress(stage="recording", model=self._model.source.name, done=done, total=total))
 
-        self.emit((yield from record(self, self._model, self._text, on_progress=report)))
+        capture = yield from record(self, self._model, self._text, on_progress=report)
+        # Masks and biases of some families grow with the square of the text, and are known only now.
+        _refuse_above(self._budget, capture.bytes, total, self._model)
+        self.emit(capture)
 
 
 def record(
@@ -131,7 +80,7 @@ def tensors(
         yield from read(work, model, layout, text.token_ids, observer=recorder, on_progress=on_progress)
     else:
         with watching(layout, recorder):
-            read_whole(model, text)
+            read_once(model, text)
     _check_lengths(model, text, recorder.layers)
     return recorder.layers
 
@@ -151,14 +100,6 @@ def _check_lengths(model: LoadedModel, text: Text, layers: Mapping[Place, Layer]
             raise ModelUnsupported(message)
 
 
-def read_whole(model: LoadedModel, text: Text, *, hidden: bool = False) -> object:
-    """Run an encoder or an encoder-decoder over a text and return transformers' output."""
-    options: dict[str, object] = {"output_hidden_states": True} if hidden else {}
-    if text.target_ids:
-        options["decoder_input_ids"] = torch.tensor([text.target_ids], device=model.device)
-    return model.module(input_ids=torch.tensor([text.token_ids], device=model.device), **options)
-
-
 def check_budget(model: LoadedModel, n_tokens: int, budget: int) -> None:
     """Refuse to record more than is set aside for it.
 
@@ -167,6 +108,10 @@ def check_budget(model: LoadedModel, n_tokens: int, budget: int) -> None:
     """
     layout = layout_of(model)
     needed = _recorded(layout, model.dtype, n_tokens) if layout.recordable else _tapped(layout, n_tokens)
+    _refuse_above(budget, needed, n_tokens, model)
+
+
+def _refuse_above(budget: int, needed: int, n_tokens: int, model: LoadedModel) -> None:
     if needed > budget:
         message = (
             f"the attention of {n_tokens:,} tokens in {model.source.name} takes {needed / MIB:,.0f} MiB, and "

@@ -14,11 +14,12 @@ import torch
 
 from gpt_notebook.attention_protocol import Part, Values
 from gpt_notebook.model_kernel.attention import maps
-from gpt_notebook.model_kernel.attention.calls import AttentionCall, observed
-from gpt_notebook.model_kernel.attention.capture import Place
-from gpt_notebook.model_kernel.attention.reading import forward
-from gpt_notebook.model_kernel.attention.recording import Capture, read_whole
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.calls import AttentionCall
+from gpt_notebook.model_kernel.attention.capture import Capture
+from gpt_notebook.model_kernel.attention.reading import read_once
+from gpt_notebook.model_kernel.attention.recorder import Place
+from gpt_notebook.model_kernel.attention.watching import watching
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.settings import MIB
 
 TILE_ELEMENTS = 2**19
@@ -56,16 +57,17 @@ class MapSource:
         A tile is as large as the processor's cache likes: several heads of a short text, some rows of one of a long text.
         """
         part, layer = place
-        n_heads, n_queries, n_keys = (
-            self.capture.layout.parts[part].count[layer],
-            self.n_queries(part),
-            self.n_keys(part),
-        )
-        heads_at_once = max(1, self._tile // (n_queries * n_keys))
-        rows_at_once = max(1, self._tile // n_keys)
+        n_heads, n_queries = self.capture.layout.parts[part].count[layer], self.n_queries(part)
+        heads_at_once = max(1, self._tile // (n_queries * self.n_keys(part)))
         for head in range(0, n_heads, heads_at_once):
-            for start in range(0, n_queries, rows_at_once):
-                yield slice(head, min(head + heads_at_once, n_heads)), start, min(start + rows_at_once, n_queries)
+            for start, stop in self.strips(part, 0, n_queries):
+                yield slice(head, min(head + heads_at_once, n_heads)), start, stop
+
+    def strips(self, part: Part, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the first query and the one after the last of strips of one head's map, each as large as a tile."""
+        rows_at_once = max(1, self._tile // self.n_keys(part))
+        for first in range(start, stop, rows_at_once):
+            yield first, min(first + rows_at_once, stop)
 
     @property
     def _tile(self) -> int:
@@ -83,13 +85,10 @@ class MapSource:
         """Run the model up to a layer, and on for as many as may be kept."""
         length = len(self.capture.text.token_ids)
         layout = self.capture.layout
-        each = layout.parts[layout.main].count[layer] * length**2 * torch.float32.itemsize
+        each = layout.parts[layout.names.main].count[layer] * length**2 * torch.float32.itemsize
         reader = _Reader(values, layer, layer + max(1, TAPPED_BYTES // each))
-        with contextlib.suppress(_EnoughError), observed(layout, reader):
-            if self.model.kind == "causal":
-                forward(self.model, torch.tensor([self.capture.text.token_ids], device=self.model.device))
-            else:
-                read_whole(self.model, self.capture.text)
+        with contextlib.suppress(_EnoughError), watching(layout, reader):
+            read_once(self.model, self.capture.text)
         return reader.found
 
 

@@ -1,24 +1,23 @@
 """The attention calls of families that transformers runs past its `AttentionInterface`.
 
-Watches torch's functions while such a model runs: the product of queries and keys, the softmax that turns it into
-weights, and the product of these with the values, in this order, are one attention call. The n-th call of a pass is
-layer n. A softmax for something else (a router's, say) is not followed by the product of just these weights.
+Watches torch's functions while such a model runs. The product of queries and keys, the softmax that turns it into
+weights, and the product of these with the values, in this order, are one attention call; a softmax for something else
+(a router's, say) is not followed by the product of just these weights. A model's own call of torch's
+`scaled_dot_product_attention` is one, too, and the only one that tells its scaling and its mask. The n-th call of a
+pass is layer n.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from gpt_notebook.model_kernel.attention.calls import AttentionCall
-
-if TYPE_CHECKING:
-    from gpt_notebook.model_kernel.attention.calls import Observer
-    from gpt_notebook.model_kernel.attention.layout import Layout
+from gpt_notebook.attention_protocol import Part
+from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
 
 Function = Callable[..., Any]
 
@@ -33,11 +32,11 @@ SUMS_OF_PRODUCTS: frozenset[Function] = frozenset({torch.baddbmm, torch.Tensor.b
 class Tap(TorchFunctionMode):
     """Tells an observer of the attention calls inside the block."""
 
-    def __init__(self, observer: Observer, layout: Layout) -> None:
-        """Begin before the first layer."""
+    def __init__(self, observer: Observer, part: Part) -> None:
+        """Begin before the first layer of a model that has one kind of attention."""
         super().__init__()
         self._observer = observer
-        self._layout = layout
+        self._part: Part = part
         self._layer = 0
         self._product: tuple[torch.Tensor, torch.Tensor] | None = None
         """The factors of the last product that was not one with weights."""
@@ -80,7 +79,7 @@ class Tap(TorchFunctionMode):
 
         return self._told(
             AttentionCall(
-                part=self._layout.main,
+                part=self._part,
                 layer=self._layer,
                 query=by_head(query),
                 key=by_head(key).transpose(-1, -2),
@@ -98,7 +97,7 @@ class Tap(TorchFunctionMode):
         scaling = options.get("scale")
         return self._told(
             AttentionCall(
-                part=self._layout.main,
+                part=self._part,
                 layer=self._layer,
                 query=query,
                 key=key,

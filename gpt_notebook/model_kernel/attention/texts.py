@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from gpt_notebook.attention_protocol import AttentionRequest
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel import chat, prompts
-from gpt_notebook.model_kernel.attention.recording import Text
-from gpt_notebook.model_kernel.loading import LoadedModel
+from gpt_notebook.model_kernel.attention.capture import Text
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.protocol import ChatMessage
 
 
@@ -30,18 +30,12 @@ def _text_ids(model: LoadedModel, request: AttentionRequest) -> Sequence[int]:
     if request.token_ids is not None:
         prompts.check_ids(model, request.token_ids, name="token_ids")
         return request.token_ids
-    if not request.text:
-        message_text = "the text is empty, so that nothing attends to anything: give it a word"
-        raise InvalidRequest(message_text, param="text")
-    text = request.text
+    text = request.text or ""
     if request.chat:
+        prompts.check_not_empty(text)
         message = ChatMessage(role="user", content=text)
         return chat.render(model.tokenizer, (message,), model.templates).token_ids
-    ids = list(model.tokenizer(text, add_special_tokens=request.add_special_tokens)["input_ids"])
-    if not ids:  # such as one that is all control characters, which some tokenizers drop
-        message_text = f"{model.source.name} has no token for anything in the text: give it a word"
-        raise InvalidRequest(message_text, param="text")
-    return ids
+    return prompts.encode_text(model, text, add_special_tokens=request.add_special_tokens)
 
 
 def _target_ids(model: LoadedModel, request: AttentionRequest) -> Sequence[int]:

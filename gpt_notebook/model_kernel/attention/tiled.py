@@ -5,12 +5,9 @@ The scores of a whole layer never exist at once, so that a long prompt needs no 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
-if TYPE_CHECKING:
-    from gpt_notebook.model_kernel.attention.calls import AttentionCall
+from gpt_notebook.model_kernel.attention.calls import AttentionCall
 
 TILE_ELEMENTS = 2**22
 """Scores that exist at once."""

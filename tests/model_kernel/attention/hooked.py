@@ -23,12 +23,6 @@ PROJECTIONS = {
 }
 """Where each family mixes the outputs of a layer's heads, which lie beside each other in the last dimension."""
 FAMILIES = list(PROJECTIONS)
-XGLM = (
-    transformers.XGLMConfig,
-    {"d_model": 32, "ffn_dim": 48, "num_layers": 2, "attention_heads": 4, "init_std": 0.3},
-)
-"""A family that folds the rows of a batch into the heads."""
-
 N_LAYERS = 2
 N_HEADS = 4
 CLEAN = [40, 71, 262, 99, 13, 55, 201, 120, 33, 7, 90, 150, 18, 64, 230, 45, 77, 81, 260, 52, 11, 109, 35, 58]

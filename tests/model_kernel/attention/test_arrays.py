@@ -8,11 +8,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpt_notebook.model_kernel.attention import arrays
 from gpt_notebook.model_kernel.attention import source as map_source
 from gpt_notebook.model_kernel.attention.arrays import Blocks, Map, Overview, Tensor
 from gpt_notebook.model_kernel.attention.source import MapSource
-from model_kernel.attention.conftest import array_of, capture_of, random_ids, run, whole_maps
+from model_kernel.attention.computing import array_of, capture_of, random_ids, run, whole_maps
 
 N_TOKENS = 24
 FAMILIES = ["gpt2", "mistral", "gemma2", "gpt_neo"]
@@ -62,7 +61,7 @@ def test_a_rectangle_is_cut_from_the_whole_map(family, values, source, monkeypat
     whole = whole_maps(source(family), values=values)
     layer, head = data.draw(st.integers(0, 1)), data.draw(st.integers(0, 3))
     queries, keys = data.draw(intervals(N_TOKENS)), data.draw(intervals(N_TOKENS))
-    monkeypatch.setattr(arrays, "MAP_ELEMENTS", data.draw(st.sampled_from([1, 5 * N_TOKENS, 2**30])))
+    monkeypatch.setattr(map_source, "TILE_ELEMENTS", data.draw(st.sampled_from([1, 5 * N_TOKENS, 2**30])))
     work = Map(source(family), ("decoder", layer), head, queries=queries, keys=keys, values=values)
     expected = whole[layer][head, slice(*queries), slice(*keys)]
     np.testing.assert_allclose(array_of(work, seconds=data.draw(st.sampled_from([0.0, 10.0]))), expected, atol=2e-6)
@@ -203,7 +202,7 @@ def test_half_precision_is_sent_as_float32(loaded):
 
 
 def test_the_shape_comes_first_and_then_the_elements_piece_by_piece(source, monkeypatch):
-    monkeypatch.setattr(arrays, "MAP_ELEMENTS", 4 * N_TOKENS)
+    monkeypatch.setattr(map_source, "TILE_ELEMENTS", 4 * N_TOKENS)
     work = Map(source("gpt2"), ("decoder", 0), 0, queries=(0, 10), keys=(3, 9))
     shape, *pieces = run(work)
     assert shape == (10, 6)

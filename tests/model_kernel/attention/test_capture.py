@@ -1,158 +1,47 @@
-"""What is kept of an attention is queries and keys, once, and nothing that they were cut from."""
+"""An attention has a name that is made of what it is of, and tells people about itself."""
 
 from __future__ import annotations
 
-import pytest
-import torch
+from gpt_notebook.model_kernel.attention.capture import Text
+from gpt_notebook.model_kernel.attention.source import MapSource
+from model_kernel.attention.computing import capture_of, random_ids, whole_maps
 
-from gpt_notebook.model_kernel.attention import pieces, reading
-from gpt_notebook.model_kernel.attention.calls import AttentionCall
-from gpt_notebook.model_kernel.attention.capture import Block, Recorder, bytes_of
-from gpt_notebook.model_kernel.sequence import Sequence
-from model_kernel.attention.conftest import capture_of, random_ids
-from model_kernel.families import WINDOW
-
-N_TOKENS = 30
+PARTS = ("encoder", "decoder", "cross")
 
 
-def storage_of(tensor):
-    return tensor.untyped_storage().nbytes()
+def test_an_attention_that_is_made_again_is_the_same(loaded):
+    model, ids = loaded("mistral"), random_ids(20)
+    first, again = capture_of(model, ids), capture_of(model, ids)
+    assert first.id == again.id
+    for layer, maps in whole_maps(MapSource(first, model)).items():
+        assert (maps == whole_maps(MapSource(again, model))[layer]).all()
 
 
-def size_of(tensor):
-    return tensor.numel() * tensor.element_size()
+def test_every_text_target_and_model_has_its_own_id(loaded):
+    gpt2, t5 = loaded("gpt2"), loaded("t5")
+    captures = [
+        capture_of(gpt2, [5, 6]),
+        capture_of(gpt2, [56]),
+        capture_of(loaded("gpt2", seed=1), [5, 6]),
+        capture_of(t5, [5, 6], [0]),
+        capture_of(t5, [5], [6, 0]),
+    ]
+    assert len({capture.id for capture in captures}) == 5
 
 
-def call(n_queries, n_keys=None, **options):
-    """A call with two heads that share their keys; every number tells its token."""
-    n_keys = n_queries if n_keys is None else n_keys
-    query, key = torch.zeros(1, 2, n_queries, 3), torch.zeros(1, 1, n_keys, 3)
-    return AttentionCall("decoder", 0, query, key, value=key, output=query.transpose(1, 2), **options)
+def test_a_text_has_as_many_queries_and_keys_as_the_part_reads():
+    text = Text((5, 6, 7), (0, 1))
+    lengths = {part: (text.length(part, keys=False), text.length(part, keys=True)) for part in PARTS}
+    assert lengths == {"encoder": (3, 3), "decoder": (2, 2), "cross": (2, 3)}
+    assert Text((5, 6, 7)).length("decoder", keys=False) == 3
 
 
-@pytest.mark.parametrize(
-    ("family", "dtype", "heads"),
-    [
-        ("gpt2", torch.float32, 4 + 4),
-        ("gpt_neox", torch.float32, 4 + 4),
-        ("phi3", torch.float32, 4 + 2),
-        ("llama", torch.bfloat16, 4 + 2),
-        ("gpt2", torch.bfloat16, 4 + 4),
-    ],
-)
-def test_an_attention_takes_its_queries_and_keys_and_no_more(family, dtype, heads, loaded):
-    capture = capture_of(loaded(family, dtype=dtype), random_ids(N_TOKENS))
-    assert capture.bytes == 2 * heads * 8 * N_TOKENS * dtype.itemsize
-    assert all(set(layer.tensors) == {"query", "key"} for layer in capture.layers.values())
-
-
-@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "phi3", "falcon", "mistral"])
-def test_nothing_is_a_view_of_something_larger(family, loaded):
-    for layer in capture_of(loaded(family), random_ids(N_TOKENS)).layers.values():
-        for tensor in layer.tensors.values():
-            assert storage_of(tensor) == size_of(tensor)
-
-
-def test_nothing_recorded_is_part_of_the_models_cache(loaded):
-    recorder = Recorder(N_TOKENS)
-    sequence = Sequence(loaded("gpt2"), recorder)
-    sequence.read(random_ids(10))
-    before = recorder.layers["decoder", 0].tensors["key"][:, :10].clone()
-    with torch.inference_mode():
-        for layer in sequence._cache["past_key_values"].layers:
-            layer.keys.zero_()
-    assert before.any()
-    assert (recorder.layers["decoder", 0].tensors["key"][:, :10] == before).all()
-
-
-@pytest.mark.parametrize("in_pieces", [False, True])
-def test_a_mask_that_all_layers_share_is_counted_once(in_pieces, loaded, monkeypatch):
-    if in_pieces:
-        monkeypatch.setattr(reading, "FIRST_TOKENS", 7)
-        monkeypatch.setattr(reading, "LEAST_TOKENS", 7)
-        monkeypatch.setattr(reading, "LEAST_ALONE", 7)
-        monkeypatch.setattr(pieces, "GROWTH", 1.0)
-    capture = capture_of(loaded("mistral"), random_ids(N_TOKENS))
-    masks = [block.mask for layer in capture.layers.values() for block in layer.blocks if block.mask is not None]
-    once = {mask.untyped_storage().data_ptr(): storage_of(mask) for mask in masks}
-    assert len(masks) == 2 * len(once) > 0
-    tensors = [tensor for layer in capture.layers.values() for tensor in layer.tensors.values()]
-    assert capture.bytes == sum(once.values()) + sum(map(size_of, tensors))
-    assert sum(once.values()) <= N_TOKENS * N_TOKENS
-
-
-def test_a_mask_that_says_no_more_than_causal_is_not_kept():
-    recorder = Recorder(6)
-    mask = torch.ones(4, 6, dtype=torch.bool).tril(2)[None, None]
-    recorder.attended(call(2, causal=True))
-    recorder.attended(call(4, 6, mask=mask))
-    (layer,) = recorder.layers.values()
-    assert layer.blocks == [Block(0, 6, 0, 6, causal=True)]
-    assert bytes_of([layer]) == 6 * 3 * (2 + 1) * 4
-
-
-def test_a_mask_that_says_more_is_kept():
-    recorder = Recorder(4)
-    mask = torch.ones(4, 4, dtype=torch.bool).tril().triu(-1)[None, None]
-    recorder.attended(call(4, mask=mask))
-    (layer,) = recorder.layers.values()
-    assert (layer.blocks[0].mask == mask[0]).all()
-    assert not layer.blocks[0].causal
-
-
-def test_a_cache_of_the_last_keys_only_adds_the_new_ones():
-    recorder = Recorder(5)
-    recorder.attended(call(4, causal=True))
-    one = call(1, 3)
-    one.key[0, 0, :, 0] = torch.tensor([2.0, 3.0, 4.0])
-    recorder.attended(one)
-    (layer,) = recorder.layers.values()
-    assert layer.tensors["key"][0, :, 0].tolist() == [0, 0, 0, 0, 4]
-    assert layer.blocks == [Block(0, 4, 0, 4, causal=True), Block(4, 5, 2, 5, causal=True)]
-
-
-@pytest.mark.parametrize("family", ["gpt2", "mistral"])
-def test_cutting_leaves_nothing_longer_behind(family, loaded):
-    model, ids = loaded(family), random_ids(N_TOKENS)
-    sequence = Sequence(model, Recorder(10 * N_TOKENS))
-    sequence.read(ids[:12])
-    for token_id in ids[12:]:
-        sequence.read([token_id])
-
-    layers = sequence.recorded(N_TOKENS - 5)
-
-    for layer in layers.values():
-        assert layer.blocks[-1].stop == N_TOKENS - 5
-        assert {tensor.shape[1] for tensor in layer.tensors.values()} == {N_TOKENS - 5}
-        assert all(storage_of(tensor) == size_of(tensor) for tensor in layer.tensors.values())
-        assert all(block.stop <= N_TOKENS - 5 and block.end_key <= N_TOKENS - 5 for block in layer.blocks)
-    masks = bytes_of(layers.values()) - sum(
-        size_of(each) for layer in layers.values() for each in layer.tensors.values()
+def test_a_shorter_half_has_no_layers_that_are_not_there(loaded):
+    model = loaded("bart", encoder_layers=3, decoder_layers=1)
+    info = capture_of(model, [5, 6, 7], [0, 1]).info(model.vocabulary, causal=False)
+    assert {part.name: part.heads for part in info.parts} == {"encoder": (4, 4, 4), "decoder": (2,), "cross": (2,)}
+    assert (info.n_layers, [token.id for token in info.tokens], [token.id for token in info.target_tokens]) == (
+        3,
+        [5, 6, 7],
+        [0, 1],
     )
-    assert masks <= 12 * 12 + 2 * (N_TOKENS - 12) * WINDOW
-
-
-def test_cutting_where_a_block_ends_or_within_it():
-    mask = torch.ones(1, 4, 9)
-    block = Block(5, 9, 0, 9, causal=False, mask=mask)
-    assert block.cut(5) is None
-    assert block.cut(9).mask.shape == (1, 4, 9)
-    cut = block.cut(7)
-    assert (cut.start, cut.stop, cut.first_key, cut.end_key) == (5, 7, 0, 7)
-    assert cut.mask.shape == (1, 2, 7)
-    assert block.mask is mask
-
-
-def test_a_fork_goes_its_own_way(loaded):
-    model, ids = loaded("gpt2"), random_ids(10)
-    sequence = Sequence(model, Recorder(20))
-    sequence.read(ids)
-    other = sequence.fork()
-    sequence.read([5, 6])
-    other.read([7])
-    ours, theirs = sequence.recorded(12), other.recorded(11)
-    for made, text in ((ours, [*ids, 5, 6]), (theirs, [*ids, 7])):
-        expected = capture_of(model, text).layers
-        for place, layer in made.items():
-            torch.testing.assert_close(layer.tensors["query"], expected[place].tensors["query"])
-            torch.testing.assert_close(layer.tensors["key"], expected[place].tensors["key"])

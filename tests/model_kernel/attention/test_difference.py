@@ -11,9 +11,9 @@ import torch
 from gpt_notebook.attention_protocol import HeadScores
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel.attention import source as map_source
-from gpt_notebook.model_kernel.attention.scores import Difference, divergence
+from gpt_notebook.model_kernel.attention.difference import Difference, jensen_shannon
 from gpt_notebook.model_kernel.attention.source import MapSource
-from model_kernel.attention.conftest import capture_of, random_ids, run, whole_maps
+from model_kernel.attention.computing import capture_of, random_ids, run, whole_maps
 
 N_TOKENS = 20
 
@@ -77,12 +77,12 @@ def test_a_difference_is_the_same_both_ways_and_at_most_the_logarithm_of_two(sou
 
 def test_rows_that_share_nothing_differ_by_the_logarithm_of_two():
     p, q = torch.eye(3), torch.eye(3).roll(1, 0)
-    assert divergence(p, q).tolist() == pytest.approx([math.log(2)] * 3)
+    assert jensen_shannon(p, q).tolist() == pytest.approx([math.log(2)] * 3)
 
 
 def test_rounding_makes_no_difference_negative():
     p = torch.randn(500, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64).softmax(-1)
-    assert divergence(p, p + 1e-12).min() >= 0
+    assert jensen_shannon(p, p + 1e-12).min() >= 0
 
 
 def test_each_part_of_an_encoder_decoder_is_compared_by_itself(source):

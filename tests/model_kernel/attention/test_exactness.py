@@ -7,12 +7,13 @@ import transformers
 
 from gpt_notebook.model_kernel.attention import pieces, reading
 from gpt_notebook.model_kernel.attention.arrays import Tensor
-from gpt_notebook.model_kernel.attention.calls import observed
-from gpt_notebook.model_kernel.attention.capture import Recorder
+from gpt_notebook.model_kernel.attention.capture import Capture, Text
 from gpt_notebook.model_kernel.attention.probe import layout_of
-from gpt_notebook.model_kernel.attention.recording import Capture, Text
+from gpt_notebook.model_kernel.attention.recorder import Recorder
 from gpt_notebook.model_kernel.attention.source import MapSource
-from model_kernel.attention.conftest import array_of, capture_of
+from gpt_notebook.model_kernel.attention.watching import watching
+from model_kernel.attention.computing import array_of, capture_of, random_ids, whole_maps
+from model_kernel.attention.eager import attentions, eager, largest_error
 from model_kernel.families import CAUSAL, ENCODER_DECODER, MASKED
 
 N_TOKENS = 40
@@ -20,51 +21,20 @@ N_TOKENS = 40
 WITH_ATTENTION = [family for family in CAUSAL if family != "mamba"]
 LIKE_EAGER = [family for family in WITH_ATTENTION if family != "falcon-alibi"]
 """transformers' eager Falcon adds its alibi twice, and so computes something else than the function it runs with."""
+IN_ROWS = [family for family in LIKE_EAGER if family != "xglm"]
+"""xglm folds the rows of a batch into its heads."""
 TOLERANCE = {"t5": 1e-4}
-
-
-def eager(directory: str, auto_class: type, **inputs: torch.Tensor) -> transformers.utils.ModelOutput:
-    model = auto_class.from_pretrained(directory, attn_implementation="eager").eval()
-    with torch.inference_mode():
-        return model(**inputs, output_attentions=True)
-
-
-def maps_of(source: MapSource, part: str) -> dict[int, torch.Tensor]:
-    """All maps of a part: (head, query, key) for each layer that has attention."""
-    n_queries = source.n_queries(part)
-    with torch.inference_mode():
-        return {
-            layer: source.rows((part, layer), None, 0, n_queries) for layer in source.capture.layout.parts[part].count
-        }
-
-
-def some_ids(model: object, count: int = N_TOKENS) -> list[int]:
-    size = len(model.tokenizer)
-    return torch.randint(1, size, (count,), generator=torch.Generator().manual_seed(1)).tolist()
-
-
-def attentions(output: object) -> dict[int, torch.Tensor]:
-    """What transformers gives, for the layers that have attention."""
-    found = (each for each in output.attentions if each is not None)
-    return {layer: each[0] for layer, each in enumerate(found)}
-
-
-def largest_error(ours: dict[int, torch.Tensor], theirs: dict[int, torch.Tensor]) -> float:
-    assert len(ours) == len(theirs)
-    return max(
-        (one - other.float()).abs().max().item() for one, other in zip(ours.values(), theirs.values(), strict=True)
-    )
 
 
 @pytest.mark.parametrize("family", LIKE_EAGER)
 def test_maps_of_causal_models_are_those_of_the_eager_model(family, tiny, loaded):
     model = loaded(family)
-    ids = some_ids(model)
+    ids = random_ids(N_TOKENS)
 
-    ours = maps_of(MapSource(capture_of(model, ids), model), "decoder")
+    ours = whole_maps(MapSource(capture_of(model, ids), model))
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
-    assert largest_error(ours, attentions(theirs)) <= 1e-5
+    assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
 
 
 @pytest.mark.parametrize("family", LIKE_EAGER)
@@ -74,29 +44,29 @@ def test_maps_are_the_same_when_the_text_is_read_in_pieces(family, tiny, loaded,
     monkeypatch.setattr(reading, "LEAST_ALONE", 7)
     monkeypatch.setattr(pieces, "GROWTH", 1.0)
     model = loaded(family)
-    ids = some_ids(model)
+    ids = random_ids(N_TOKENS)
 
-    ours = maps_of(MapSource(capture_of(model, ids), model), "decoder")
+    ours = whole_maps(MapSource(capture_of(model, ids), model))
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
-    assert largest_error(ours, attentions(theirs)) <= 1e-5
+    assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
 
 
 @pytest.mark.parametrize("family", MASKED)
 def test_maps_of_encoders_are_those_of_the_eager_model(family, tiny, loaded):
     model = loaded(family)
-    ids = some_ids(model)
+    ids = random_ids(N_TOKENS)
 
-    ours = maps_of(MapSource(capture_of(model, ids), model), "encoder")
+    ours = whole_maps(MapSource(capture_of(model, ids), model), "encoder")
 
     theirs = eager(tiny(family), transformers.AutoModelForMaskedLM, input_ids=torch.tensor([ids]))
-    assert largest_error(ours, attentions(theirs)) <= 1e-5
+    assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
 
 
 @pytest.mark.parametrize("family", ENCODER_DECODER)
 def test_maps_of_encoder_decoders_are_those_of_the_eager_model(family, tiny, loaded):
     model = loaded(family)
-    ids, target = some_ids(model), some_ids(model, 17)
+    ids, target = random_ids(N_TOKENS), random_ids(17)
 
     source = MapSource(capture_of(model, ids, target), model)
 
@@ -111,15 +81,14 @@ def test_maps_of_encoder_decoders_are_those_of_the_eager_model(family, tiny, loa
         ("decoder", "decoder_attentions"),
         ("cross", "cross_attentions"),
     ):
-        found = {layer: each[0] for layer, each in enumerate(theirs[name])}
-        assert largest_error(maps_of(source, part), found) <= TOLERANCE.get(family, 1e-5)
+        assert largest_error(whole_maps(source, part), attentions(theirs[name])) <= TOLERANCE.get(family, 1e-5)
 
 
-@pytest.mark.parametrize("family", LIKE_EAGER)
+@pytest.mark.parametrize("family", IN_ROWS)
 def test_a_row_of_a_left_padded_batch_is_recorded_as_it_was_computed(family, tiny, loaded):
     model = loaded(family)
     layout = layout_of(model)
-    ids = some_ids(model)
+    ids = random_ids(N_TOKENS)
     padding = 9
     batch = torch.tensor([ids, [0] * padding + ids[padding:]])
     mask = torch.ones_like(batch)
@@ -135,19 +104,51 @@ def test_a_row_of_a_left_padded_batch_is_recorded_as_it_was_computed(family, tin
         def attended(self, call):
             recorder.attended(call)
             if call.weights is not None:
-                seen[call.layer] = call.weights[1]
+                seen[call.layer] = call.weights[1].numpy()
 
-    with torch.inference_mode(), observed(layout, Both()):
+    with torch.inference_mode(), watching(layout, Both()):
         model.module(**inputs)
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, **inputs)
-    expected = {layer: each[1] for layer, each in enumerate(e for e in theirs.attentions if e is not None)}
+    expected = attentions(theirs.attentions, row=1)
     if layout.recordable:
         capture = Capture(model.source.name, "", Text(tuple(batch[1].tolist())), layout, recorder.layers)
-        seen = maps_of(MapSource(capture, model), "decoder")
+        seen = whole_maps(MapSource(capture, model))
     # What a padding token would attend to means nothing.
     ours = {layer: each[:, padding:] for layer, each in seen.items()}
     assert largest_error(ours, {layer: each[:, padding:] for layer, each in expected.items()}) <= 1e-5
+
+
+@pytest.mark.parametrize("family", [*MASKED, *ENCODER_DECODER])
+def test_a_padded_row_of_an_encoder_is_recorded_as_it_was_computed(family, tiny, loaded):
+    model = loaded(family)
+    layout = layout_of(model)
+    padding, ids = 9, random_ids(N_TOKENS)
+    batch = torch.tensor([ids, [1] * padding + ids[padding:]])
+    mask = torch.ones_like(batch)
+    mask[1, :padding] = 0
+    inputs = {"input_ids": batch, "attention_mask": mask}
+    target, names = (), {"encoder": "attentions"}
+    if family in ENCODER_DECODER:
+        target = tuple(random_ids(17))
+        inputs["decoder_input_ids"] = torch.tensor([target, target])
+        names = {part: f"{part}_attentions" for part in ("encoder", "decoder", "cross")}
+
+    recorder = Recorder(N_TOKENS, row=1)
+    with torch.inference_mode(), watching(layout, recorder):
+        model.module(**inputs)
+
+    auto_class = transformers.AutoModelForSeq2SeqLM if target else transformers.AutoModelForMaskedLM
+    theirs = eager(tiny(family), auto_class, **inputs)
+    source = MapSource(Capture("", "", Text(tuple(batch[1].tolist()), target), layout, recorder.layers), model)
+    for part, name in names.items():
+        # What a padding token would attend to means nothing.
+        first = padding if part == "encoder" else 0
+        ours = {layer: each[:, first:] for layer, each in whole_maps(source, part).items()}
+        padded, other = ({k: v[:, first:] for k, v in attentions(theirs[name], row=row).items()} for row in (1, 0))
+        assert largest_error(ours, padded) <= TOLERANCE.get(family, 1e-5)
+        if part != "decoder":
+            assert largest_error(ours, other) >= 1e-3
 
 
 @pytest.mark.parametrize(
@@ -165,21 +166,36 @@ def test_a_row_of_a_left_padded_batch_is_recorded_as_it_was_computed(family, tin
 )
 def test_the_test_would_notice(family, spoil, tiny, loaded):
     model = loaded(family)
-    ids = some_ids(model)
+    ids = random_ids(N_TOKENS)
     capture = capture_of(model, ids)
     for layer in capture.layers.values():
         spoil(layer)
 
-    ours = maps_of(MapSource(capture, model), "decoder")
+    ours = whole_maps(MapSource(capture, model))
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
-    assert largest_error(ours, attentions(theirs)) >= 1e-3
+    assert largest_error(ours, attentions(theirs.attentions)) >= 1e-3
+
+
+def test_the_test_would_notice_a_position_bias_that_is_left_out(tiny, loaded):
+    model = loaded("t5")
+    ids, target = random_ids(N_TOKENS), random_ids(17)
+    capture = capture_of(model, ids, target)
+    for layer in capture.layers.values():
+        for block in layer.blocks:
+            block.bias = None
+
+    ours = whole_maps(MapSource(capture, model), "encoder")
+
+    inputs = {"input_ids": torch.tensor([ids]), "decoder_input_ids": torch.tensor([target])}
+    theirs = eager(tiny("t5"), transformers.AutoModelForSeq2SeqLM, **inputs)
+    assert largest_error(ours, attentions(theirs.encoder_attentions)) >= 1e-3
 
 
 @pytest.mark.parametrize("family", WITH_ATTENTION)
 def test_the_softmax_of_the_raw_scores_is_the_map(family, loaded):
     model = loaded(family)
-    source = MapSource(capture_of(model, some_ids(model)), model)
+    source = MapSource(capture_of(model, random_ids(N_TOKENS)), model)
     for layer in source.capture.layout.parts["decoder"].count:
         with torch.inference_mode():
             scores = source.rows(("decoder", layer), 1, 3, 20, "raw_scores")[0].numpy()
@@ -194,7 +210,7 @@ def test_the_softmax_of_the_raw_scores_is_the_map(family, loaded):
 @pytest.mark.parametrize("family", [*WITH_ATTENTION, *MASKED])
 def test_the_map_times_the_values_is_what_attention_gave(family, loaded):
     model = loaded(family)
-    ids = some_ids(model)
+    ids = random_ids(N_TOKENS)
     capture = capture_of(model, ids)
     source = MapSource(capture, model)
     part = next(iter(capture.layout.parts))

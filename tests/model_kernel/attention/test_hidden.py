@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
 import transformers
 
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.model_kernel.attention.capture import Text
 from gpt_notebook.model_kernel.attention.hidden import HiddenStates
-from model_kernel.attention.conftest import run
+from model_kernel.attention.computing import array_of, run
 from model_kernel.attention.hooked import CLEAN, plain
 
-TARGET = [0, 61, 17, 5]
-
-
-def array(work, *, seconds=0.1):
-    shape, *pieces = run(work, seconds=seconds)
-    values = np.frombuffer(b"".join(pieces), "<f4")
-    assert values.size == math.prod(shape)
-    return values.reshape(shape)
+TARGET = (0, 61, 17, 5)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "mistral", "gpt_neo", "openai-gpt", "lfm2"])
@@ -29,7 +21,9 @@ def test_those_of_a_causal_model(family, tiny, loaded):
     with torch.inference_mode():
         expected = plain(tiny(family))(torch.tensor([CLEAN]), output_hidden_states=True).hidden_states
     for layer, states in enumerate(expected):
-        assert np.abs(array(HiddenStates(loaded(family), CLEAN, layer)) - states[0].numpy()).max() <= 1e-5
+        assert (
+            np.abs(array_of(HiddenStates(loaded(family), Text(tuple(CLEAN)), layer)) - states[0].numpy()).max() <= 1e-5
+        )
     assert (states - expected[0]).abs().max() >= 1e-3
 
 
@@ -37,9 +31,9 @@ def test_those_of_a_long_text_come_in_pieces(tiny, loaded):
     options, text = {"family": "mistral", "max_position_embeddings": 512}, CLEAN * 5
     with torch.inference_mode():
         expected = plain(tiny(**options))(torch.tensor([text]), output_hidden_states=True).hidden_states[1][0]
-    work = HiddenStates(loaded(**options), text, 1)
+    work = HiddenStates(loaded(**options), Text(tuple(text)), 1)
     assert len(run(work, seconds=1e-9)) > 3
-    made = array(HiddenStates(loaded(**options), text, 1), seconds=1e-9)
+    made = array_of(HiddenStates(loaded(**options), Text(tuple(text)), 1), seconds=1e-9)
     assert np.abs(made - expected.numpy()).max() <= 1e-5
 
 
@@ -48,7 +42,7 @@ def test_those_of_a_masked_model(family, tiny, loaded):
     reference = transformers.AutoModelForMaskedLM.from_pretrained(tiny(family)).eval()
     with torch.inference_mode():
         expected = reference(torch.tensor([CLEAN]), output_hidden_states=True).hidden_states
-    made = array(HiddenStates(loaded(family), CLEAN, 2, part="encoder"))
+    made = array_of(HiddenStates(loaded(family), Text(tuple(CLEAN)), 2, part="encoder"))
     assert np.abs(made - expected[2][0].numpy()).max() <= 1e-5
 
 
@@ -65,12 +59,12 @@ def test_those_of_both_halves_of_an_encoder_decoder(family, tiny, loaded):
         ("cross", out.decoder_hidden_states),
     ):
         for layer, states in enumerate(expected):
-            made = array(HiddenStates(loaded(family), CLEAN, layer, part=part, target_token_ids=TARGET))
+            made = array_of(HiddenStates(loaded(family), Text(tuple(CLEAN), TARGET), layer, part=part))
             assert np.abs(made - states[0].numpy()).max() <= 1e-5
 
 
 def test_bfloat16_is_given_as_float32(loaded):
-    made = array(HiddenStates(loaded("gpt2", dtype=torch.bfloat16), CLEAN, 0))
+    made = array_of(HiddenStates(loaded("gpt2", dtype=torch.bfloat16), Text(tuple(CLEAN)), 0))
     assert made.shape == (len(CLEAN), 32)
 
 
@@ -78,4 +72,4 @@ def test_bfloat16_is_given_as_float32(loaded):
 def test_one_that_is_not_there_is_refused_with_those_that_are(layer, loaded):
     for family in ("gpt2", "bert"):
         with pytest.raises(InvalidRequest, match=rf"no hidden state {layer} in .*: they go from 0 .* to 2"):
-            run(HiddenStates(loaded(family), CLEAN, layer))
+            run(HiddenStates(loaded(family), Text(tuple(CLEAN)), layer))

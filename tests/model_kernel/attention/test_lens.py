@@ -6,13 +6,13 @@ import pytest
 import torch
 import transformers
 
-from gpt_notebook.errors import InvalidRequest, ModelUnsupported
-from gpt_notebook.model_kernel.attention import head
+from gpt_notebook.errors import ModelUnsupported
+from gpt_notebook.model_kernel.attention import model_end
 from gpt_notebook.model_kernel.attention.lens import LogitLens
 from gpt_notebook.protocol import Progress
 from model_kernel import families
 from model_kernel.attention import hooked
-from model_kernel.attention.conftest import run
+from model_kernel.attention.computing import run
 from model_kernel.attention.hooked import CLEAN, plain
 from model_kernel.families import GROUPED
 
@@ -43,13 +43,8 @@ OF_THEIR_OWN = {
 def more_families():
     with pytest.MonkeyPatch.context() as patch:
         for name, family in OF_THEIR_OWN.items():
-            patch.setitem(families.FAMILIES, name, family)
+            patch.setitem(families.EVERY, name, family)
         yield
-
-
-@pytest.fixture
-def gpt2(loaded):
-    return loaded("gpt2")
 
 
 def scaled(factor):
@@ -158,8 +153,8 @@ def test_a_family_that_ends_in_a_way_of_its_own_is_refused(loaded):
 
 def test_a_lens_that_is_not_the_model_is_never_shown(loaded, monkeypatch):
     model = loaded("llama")
-    right = head._logits
-    monkeypatch.setattr(head, "_logits", lambda *arguments: right(*arguments) * 1.01)
+    right = model_end._logits
+    monkeypatch.setattr(model_end, "_logits", lambda *arguments: right(*arguments) * 1.01)
     with pytest.raises(ModelUnsupported, match=r"llama.* rather than something wrong"):
         run(LogitLens(model, CLEAN))
     monkeypatch.undo()
@@ -182,16 +177,6 @@ def test_another_norm_is_not_the_final_one(loaded, monkeypatch):
     monkeypatch.setattr(model.module.model, "forward", wrong)
     with pytest.raises(ModelUnsupported, match="rather than something wrong"):
         run(LogitLens(model, CLEAN))
-
-
-def test_a_model_without_a_next_token_is_refused(loaded):
-    with pytest.raises(ModelUnsupported, match=r"lens needs .* next token, and .*bert is a masked model"):
-        LogitLens(loaded("bert"), CLEAN)
-
-
-def test_a_position_outside_the_text_is_refused(gpt2):
-    with pytest.raises(InvalidRequest, match="position 24 is not in the text: it has 24 tokens, 0 to 23"):
-        LogitLens(gpt2, CLEAN, position=24)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neo"])

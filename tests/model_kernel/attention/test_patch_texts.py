@@ -12,11 +12,6 @@ from model_kernel.attention.hooked import CLEAN
 from model_kernel.families import CONTEXT
 
 
-@pytest.fixture
-def gpt2(loaded):
-    return loaded("gpt2")
-
-
 def test_texts_become_the_tokenizers_ids(gpt2):
     texts = patch_texts(gpt2, PatchRequest(clean="the fox", corrupt="the owl", answer=" fox", wrong=" owl"))
     assert texts.clean == gpt2.tokenizer("the fox")["input_ids"]
@@ -41,8 +36,8 @@ def test_texts_of_different_lengths_are_shown_as_they_were_cut(gpt2):
 def test_the_same_text_twice_and_an_empty_text_are_refused(gpt2):
     with pytest.raises(InvalidRequest, match="the same tokens"):
         Patching(gpt2, CLEAN, CLEAN)
-    with pytest.raises(InvalidRequest, match="the corrupt text is empty"):
-        Patching(gpt2, CLEAN, [])
+    with pytest.raises(InvalidRequest, match="the corrupt text is empty: give it a word"):
+        patch_texts(gpt2, PatchRequest(clean="fox", corrupt="", add_special_tokens=False))
     with pytest.raises(InvalidRequest, match="the clean text is empty"):
         patch_texts(gpt2, PatchRequest(clean="", corrupt="fox"))
     with pytest.raises(ContextLengthExceeded):

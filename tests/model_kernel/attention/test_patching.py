@@ -7,28 +7,11 @@ import pytest
 from gpt_notebook.errors import InvalidRequest, RequestCancelled
 from gpt_notebook.model_kernel.attention.patching import Patching
 from gpt_notebook.protocol import Progress
-from model_kernel import families
 from model_kernel.attention import hooked
-from model_kernel.attention.conftest import run
+from model_kernel.attention.computing import result, run
 from model_kernel.attention.hooked import CLEAN, CORRUPT, FAMILIES, N_HEADS, N_LAYERS, plain
 
 ANSWER, WRONG = 60, 61
-
-
-@pytest.fixture(scope="module", autouse=True)
-def xglm():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(families.FAMILIES, "xglm", hooked.XGLM)
-        yield
-
-
-@pytest.fixture
-def gpt2(loaded):
-    return loaded("gpt2")
-
-
-def result(work, *, seconds=0.1):
-    return run(work, seconds=seconds)[-1]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -7,11 +7,10 @@ import torch
 
 from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.model_kernel.attention import probe
-from gpt_notebook.model_kernel.attention.calls import observed
 from gpt_notebook.model_kernel.attention.probe import layout_of
 from model_kernel.families import CAUSAL, ENCODER_DECODER, MASKED
 
-ONLY_WEIGHTS = {"gpt_neo", "gptj", "codegen", "bloom", "mpt", "openai-gpt"}
+ONLY_WEIGHTS = {"gpt_neo", "gptj", "codegen", "bloom", "mpt", "openai-gpt", "xglm"}
 """Families that show nothing of what goes into their scores but queries and keys."""
 PAST_THE_INTERFACE = ONLY_WEIGHTS | {"falcon", "falcon-alibi"}
 IN_ONE_GO = PAST_THE_INTERFACE | {"lfm2"} | set(MASKED) | set(ENCODER_DECODER)
@@ -68,6 +67,12 @@ def test_an_encoder_decoder_has_three_kinds(family, heads, fresh):
     assert [layout.layers(part) for part in ("encoder", "decoder", "cross")] == [2, 3, 3]
 
 
+def test_the_halves_of_an_encoder_decoder_have_as_many_layers_as_they_have(fresh):
+    layout = layout_of(fresh("bart", encoder_layers=3, decoder_layers=1))
+    assert layout.n_layers == 3
+    assert {part: layout.layers(part) for part in layout.parts} == {"encoder": 3, "decoder": 1, "cross": 1}
+
+
 def test_what_scores_are_multiplied_by_is_told(fresh):
     assert layout_of(fresh("gpt2")).parts["decoder"].scaling == {0: 8**-0.5, 1: 8**-0.5}
     assert layout_of(fresh("gpt_neo")).parts["decoder"].scaling == {0: None, 1: None}
@@ -94,7 +99,15 @@ def test_it_is_found_out_once(fresh, monkeypatch):
     assert layout_of(model) is first
 
 
-def test_nobody_watches_afterwards(fresh):
-    layout = layout_of(fresh("gpt2"))
-    with observed(layout, object()):
-        pass
+@pytest.mark.parametrize("family", ["albert", "diffllama"])
+def test_layers_that_attend_more_than_once_are_refused(family, loaded):
+    with pytest.raises(ModelUnsupported, match=rf"\({family}\) cannot be shown as it is: layer 0 has more than one;"):
+        layout_of(loaded(family))
+
+
+def test_reading_in_pieces_is_tried_before_it_is_relied_on(fresh, monkeypatch):
+    model = fresh("llama")
+    assert layout_of(model).in_pieces
+    monkeypatch.setattr(model, "layout", None)
+    monkeypatch.setattr(probe, "agree", lambda *_: False)
+    assert not layout_of(model).in_pieces

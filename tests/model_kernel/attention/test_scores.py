@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,14 +10,14 @@ import pytest
 import torch
 
 from gpt_notebook.attention_protocol import HeadScores
-from gpt_notebook.errors import InvalidRequest, RequestCancelled
+from gpt_notebook.errors import InvalidRequest, ModelUnsupported, RequestCancelled
 from gpt_notebook.model_kernel.attention import source as map_source
+from gpt_notebook.model_kernel.attention.capture import Text
 from gpt_notebook.model_kernel.attention.layout import Heads, Layout
-from gpt_notebook.model_kernel.attention.recording import Text
 from gpt_notebook.model_kernel.attention.scores import Scores, repeated_sequence
 from gpt_notebook.model_kernel.attention.source import MapSource
 from gpt_notebook.protocol import Progress
-from model_kernel.attention.conftest import capture_of, random_ids, run, whole_maps
+from model_kernel.attention.computing import capture_of, random_ids, run, whole_maps
 
 IDS = [7, 40, 3, 7, 9, 40, 40, 11, 3, 7, 200, 9, 7, 15, 60, 3, 8, 9, 120, 40]
 """Tokens that come again, some of them beside themselves."""
@@ -29,9 +30,14 @@ class GivenMaps(MapSource):
     """Attention that no model computed."""
 
     def __init__(self, maps, token_ids):
-        layout = object.__new__(Layout)
-        layout.parts = {"decoder": Heads(count={0: len(maps)}, key_count={0: len(maps)})}
-        layout.n_layers = 1
+        layout = Layout(
+            names=None,
+            parts={"decoder": Heads(count={0: len(maps)}, key_count={0: len(maps)})},
+            n_layers=1,
+            tapped=False,
+            in_pieces=True,
+            recordable=True,
+        )
         self.maps = torch.as_tensor(maps, dtype=torch.float32)
         capture = SimpleNamespace(text=Text(tuple(token_ids)), layout=layout, model="given")
         super().__init__(capture, SimpleNamespace(device=torch.device("cpu")))
@@ -128,7 +134,7 @@ def test_a_key_named_twice_counts_once(loaded):
 def test_queries_that_see_none_of_the_keys_are_refused(loaded):
     model = loaded("gpt2")
     source = MapSource(capture_of(model, IDS), model)
-    with pytest.raises(InvalidRequest, match=r"at 1, 2\) all come before the keys \(at 5, 7"):
+    with pytest.raises(InvalidRequest, match=r"the last at 2, all come before the keys, the first at 5"):
         Scores(source, "decoder", ("from-to",), (1, 2), (5, 7))
 
 
@@ -145,23 +151,42 @@ def test_a_text_without_repeats_is_judged_by_a_random_one_that_has_them(family, 
     model = loaded(family)
     source = MapSource(capture_of(model, range(10, 30)), model)
     found = scores(source, ("sink", "induction"))
-    repeated = repeated_sequence(model.tokenizer, model.context_length)
+    repeated = repeated_sequence(model)
     expected = whole_maps(MapSource(capture_of(model, repeated), model)).values()
     np.testing.assert_allclose(found[1], [in_numpy("induction", each, repeated) for each in expected], rtol=1e-5)
     sinks = [in_numpy("sink", each, None) for each in whole_maps(source).values()]
     np.testing.assert_allclose(found[0], sinks, rtol=1e-5)
 
 
+def test_positions_are_those_of_the_text_and_not_of_the_random_one(loaded):
+    model = loaded("gpt2", n_positions=256)
+    source = MapSource(capture_of(model, range(10, 160)), model)
+    together = scores(source, ("induction", "from-to"), queries=(140,), keys=(3,))
+    assert together == scores(source, ("induction",)) + scores(source, ("from-to",), queries=(140,), keys=(3,))
+
+
 @pytest.mark.parametrize("context", [0, 20, 21, 1000])
 def test_the_repeated_sequence_fits_the_context_and_repeats_every_token_once(context, loaded):
-    tokenizer = loaded("gpt2").tokenizer
-    ids = repeated_sequence(tokenizer, context)
+    model = replace(loaded("gpt2"), context_length=context)
+    tokenizer = model.tokenizer
+    ids = repeated_sequence(model)
     assert len(ids) <= (context or 100)
     assert len(ids) >= min(context or 100, 100) - 1
     half = len(ids) // 2
     assert ids[:half] == ids[half:]
     assert len(set(ids)) == half
     assert not set(ids) & set(tokenizer.all_special_ids)
+
+
+def test_the_repeated_sequence_has_only_tokens_that_the_model_has(loaded):
+    model = loaded("gpt2")
+    few = SimpleNamespace(get_input_embeddings=lambda: SimpleNamespace(num_embeddings=30))
+    assert max(repeated_sequence(replace(model, module=few))) < 30
+
+
+def test_a_model_that_reads_too_little_for_a_repeat_says_so(loaded):
+    with pytest.raises(ModelUnsupported, match="reads too little for a repeated sequence"):
+        repeated_sequence(replace(loaded("gpt2"), context_length=2))
 
 
 def test_one_token_has_no_previous_token_and_no_sink(loaded):
@@ -214,7 +239,7 @@ def test_a_decoder_that_has_written_no_repeats_is_given_some(text, loaded):
     text = tuple(text)
     source = MapSource(capture_of(model, text, [0, 9, 4, 30]), model)
     (table,) = scores(source, ("induction",))
-    target = repeated_sequence(model.tokenizer, model.context_length)
+    target = repeated_sequence(model)
     given = MapSource(capture_of(model, text, target), model)
     expected = [in_numpy("induction", each, target) for each in whole_maps(given).values()]
     np.testing.assert_allclose(table, expected, rtol=1e-5)

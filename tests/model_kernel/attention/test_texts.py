@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from gpt_notebook.attention_protocol import AttentionRequest
 from gpt_notebook.errors import ContextLengthExceeded, InvalidRequest
+from gpt_notebook.model_kernel import prompts
 from gpt_notebook.model_kernel.attention.texts import text_of
 from model_kernel.families import CONTEXT
 from model_kernel.tiny_models import CHAT_TEMPLATE
@@ -47,8 +50,18 @@ def test_a_chat_with_a_model_that_has_no_template_is_what_a_generation_reads(tex
 
 @pytest.mark.parametrize("options", [{}, {"add_special_tokens": False}, {"chat": True}])
 def test_an_empty_text_is_refused(options, text):
-    with pytest.raises(InvalidRequest, match=r"the text is empty, .*: give it a word"):
+    with pytest.raises(InvalidRequest, match="the text is empty: give it a word"):
         text(text="", **options)
+
+
+def test_a_text_of_which_the_tokenizer_leaves_nothing_is_refused_by_its_name():
+    """As some tokenizers do with control characters."""
+    model = SimpleNamespace(tokenizer=lambda *_, **__: {"input_ids": []}, source=SimpleNamespace(name="tiny"))
+    with pytest.raises(
+        InvalidRequest, match="tiny has no token for anything in the clean text: give it a word"
+    ) as raised:
+        prompts.encode_text(model, "\x00", name="clean text", param="clean")
+    assert raised.value.param == "clean"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import torch
 import transformers
 
 from gpt_notebook.model_kernel.attention import tiled
-from gpt_notebook.model_kernel.attention.calls import TILED, AttentionCall
-from model_kernel.attention.conftest import random_ids
+from gpt_notebook.model_kernel.attention.calls import AttentionCall
+from gpt_notebook.model_kernel.attention.watching import TILED
+from model_kernel.attention.computing import random_ids
 
 BATCH, HEADS, KEY_HEADS, TOKENS = 2, 4, 2, 11
 MASK = torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril().triu(-3).expand(BATCH, 1, -1, -1)

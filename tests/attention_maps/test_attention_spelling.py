@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attention_stubs import tokens_of
 
-from gpt_notebook.attention_maps.places import spelling
+from gpt_notebook.attention_maps.spelling import spelling
 from gpt_notebook.protocol import Token
 
 

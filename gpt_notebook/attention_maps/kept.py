@@ -1,26 +1,32 @@
-"""A recorded attention: questions about it, and making it again where the model kernel has forgotten it."""
+"""An attention that the model kernel keeps: questions about it, and making it again where it has been forgotten."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
+from gpt_notebook.attention_maps import places
+from gpt_notebook.attention_maps.places import Range
 from gpt_notebook.attention_protocol import (
     ArrayRequest,
     AttentionInfo,
     AttentionPart,
     AttentionRequest,
     Captured,
+    MapRequest,
+    OverviewRequest,
     Part,
+    Reduction,
     StreamRequest,
+    Values,
 )
-from gpt_notebook.errors import AttentionNotFound, InvalidRequest, ModelKernelError
+from gpt_notebook.errors import AttentionNotFound, Interrupted, InvalidRequest, ModelKernelError
 from gpt_notebook.protocol import Progress, Token
 from gpt_notebook.session import session
 
 if TYPE_CHECKING:
-    import numpy as np
+    from gpt_notebook.attention_maps.arrays import Array
 
 OnProgress = Callable[[Progress], object] | None
 """Called with each `Progress` of an answer."""
@@ -29,7 +35,7 @@ _Event = TypeVar("_Event")
 _Answer = TypeVar("_Answer")
 
 
-class Recording:
+class KeptAttention:
     """One attention that the model kernel keeps; the weights and tokens that it is of never change."""
 
     def __init__(self, info: AttentionInfo, model: str) -> None:
@@ -38,7 +44,7 @@ class Recording:
         self._model = model
 
     @classmethod
-    def of(cls, request: AttentionRequest, on_progress: OnProgress = None) -> Recording:
+    def of(cls, request: AttentionRequest, on_progress: OnProgress = None) -> KeptAttention:
         """Have an attention recorded."""
         return cls(answer_to(request, Captured, on_progress).attention, request.model)
 
@@ -65,9 +71,56 @@ class Recording:
         """Return the tokens attended to."""
         return self.info.tokens if part.name == "cross" else self.query_tokens(part)
 
-    def array(self, request: ArrayRequest) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def map(
+        self,
+        layer: int,
+        head: int,
+        *,
+        part: Part | None = None,
+        queries: Range = None,
+        keys: Range = None,
+        values: Values = "weights",
+    ) -> Array:
+        """Return a rectangle of one head's map, shape (query, key).
+
+        Raises:
+            InvalidRequest: a layer, head or range that is not there.
+        """
+        found = self.part(part)
+        layer, head = places.head_of(found, layer, head)
+        request = MapRequest(
+            attention=self.info.id,
+            part=found.name,
+            layer=layer,
+            head=head,
+            queries=places.interval("queries", queries, found.n_queries),
+            keys=places.interval("keys", keys, found.n_keys),
+            values=values,
+        )
+        return self.array(request)
+
+    def overview(
+        self, size: int, *, layers: Iterable[int] | None = None, reduction: Reduction = "mean", part: Part | None = None
+    ) -> Array:
+        """Return each map cut into blocks, each of them one number, shape (layer, head, row, column).
+
+        Raises:
+            InvalidRequest: a layer that is not there.
+        """
+        found = self.part(part)
+        request = OverviewRequest(
+            attention=self.info.id,
+            part=found.name,
+            layers=places.layers_of(found, layers),
+            size=size,
+            reduction=reduction,
+        )
+        return self.array(request)
+
+    def array(self, request: ArrayRequest) -> Array:
         """Return an array of this attention."""
-        return asking(lambda: session.ask(lambda client: client.array(request)), self)
+        with _interrupts_in_one_line():
+            return asking(lambda: session.ask(lambda client: client.array(request)), self)
 
     def answer(self, request: StreamRequest, kind: type[_Event], on_progress: OnProgress = None) -> _Event:
         """Return the answer to a question about this attention."""
@@ -89,12 +142,12 @@ class Recording:
         answer_to(request, Captured)
 
 
-def asking(ask: Callable[[], _Answer], *recordings: Recording) -> _Answer:
-    """Return an answer; if a recording that it needs was forgotten, they are made again and it is asked once more."""
+def asking(ask: Callable[[], _Answer], *kept: KeptAttention) -> _Answer:
+    """Return an answer; if an attention that it needs was forgotten, they are made again and it is asked once more."""
     try:
         return ask()
     except AttentionNotFound:
-        for each in recordings:
+        for each in kept:
             each.again()
         return ask()
 
@@ -106,7 +159,8 @@ def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgres
         GptNotebookError: what the model kernel says about a request that failed.
     """
     found: _Event | None = None
-    with contextlib.closing(session.stream(lambda client: client.inspect(request))) as events:
+    asked = contextlib.closing(session.stream(lambda client: client.inspect(request)))
+    with _interrupts_in_one_line(), asked as events:
         for event in events:
             if isinstance(event, kind):
                 found = event
@@ -116,3 +170,14 @@ def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgres
         message = "the model kernel's answer ended without what was asked for: is it of another version?"
         raise ModelKernelError(message)
     return found
+
+
+@contextlib.contextmanager
+def _interrupts_in_one_line() -> Iterator[None]:
+    """Spare whoever interrupts a wait all the lines that the wait consists of."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted from error
