@@ -8,6 +8,7 @@
     plots           Plotly figures of maps and patchings
     heatmap_figure  what such a figure gives a notebook
     still_picture   the same as SVG, where nobody draws Plotly's figures
+    png             pixels as a picture in a page
     bertviz_views   BertViz's own views, of a size that a browser bears
     progress        a bar while many texts are scored
 

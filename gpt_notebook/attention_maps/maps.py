@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from plotly.graph_objects import Figure
 
+    from gpt_notebook.widgets.attention import AttentionPanel
+
     Array = np.ndarray[Any, np.dtype[np.float32]]
     Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -110,7 +112,14 @@ class Attention:
     # --- maps and what they are made of ------------------------------------------------------------------------------
 
     def map(
-        self, layer: int, head: int, *, part: Part | None = None, queries: Range = None, keys: Range = None
+        self,
+        layer: int,
+        head: int,
+        *,
+        part: Part | None = None,
+        queries: Range = None,
+        keys: Range = None,
+        hide_sink: bool = False,
     ) -> Array:
         """Return how much each token attends to each other.
 
@@ -120,6 +129,8 @@ class Attention:
             part: See the class.
             queries: Some of the rows: a slice, a pair (first, one after the last) or one position; None: all.
             keys: Some of the columns.
+            hide_sink: Whether the first key's weight becomes 0 and the rest of each row is divided by what is left; a
+                row that has nothing left stays 0.
 
         Returns:
             Shape (query, key). Rows sum to 1, unless `keys` leaves some out or the model has sinks of its own.
@@ -127,7 +138,8 @@ class Attention:
         Raises:
             InvalidRequest: a layer, head or range that is not there.
         """
-        return self._map(layer, head, values="weights", part=part, queries=queries, keys=keys)
+        hidden = arguments.true_or_false("hide_sink", hide_sink)
+        return self._map(layer, head, values="weights", part=part, queries=queries, keys=keys, hide_sink=hidden)
 
     def raw_scores(
         self, layer: int, head: int, *, part: Part | None = None, queries: Range = None, keys: Range = None
@@ -171,8 +183,12 @@ class Attention:
         size: int = 64,
         *,
         layers: Iterable[int] | None = None,
+        heads: Iterable[int] | None = None,
         reduction: Reduction = "mean",
         part: Part | None = None,
+        queries: Range = None,
+        keys: Range = None,
+        hide_sink: bool = False,
     ) -> Array:
         """Return small pictures of many heads: each map cut into blocks, each block reduced to one number.
 
@@ -180,24 +196,43 @@ class Attention:
             size: The most rows and columns of a picture. Block i of m over n tokens spans the tokens from
                 `i * n // m` up to `(i + 1) * n // m`.
             layers: Some layers; None: all.
+            heads: Some heads, which each of these layers must have; None: all.
             reduction: `mean` or `max`.
             part: See the class.
+            queries: Only these rows of the maps, as in `map`; blocks are counted from the first of them.
+            keys: Only these columns.
+            hide_sink: As in `map`, before anything is reduced.
 
         Returns:
             Shape (layer, head, row, column).
         """
         found = self._recording.part(part)
         arguments.one_of("reduction", reduction, get_args(Reduction))
+        numbers = places.layers_of(found, layers)
         request = OverviewRequest(
             attention=self.id,
             part=found.name,
-            layers=places.layers_of(found, layers),
+            layers=numbers,
             size=arguments.whole_number("size", size),
             reduction=reduction,
+            heads=places.heads_in(found, numbers, heads),
+            queries=places.interval("queries", queries, found.n_queries),
+            keys=places.interval("keys", keys, found.n_keys),
+            hide_sink=arguments.true_or_false("hide_sink", hide_sink),
         )
         return self._recording.array(request)
 
-    def _map(self, layer: int, head: int, *, values: Values, part: Part | None, queries: Range, keys: Range) -> Array:
+    def _map(
+        self,
+        layer: int,
+        head: int,
+        *,
+        values: Values,
+        part: Part | None,
+        queries: Range,
+        keys: Range,
+        hide_sink: bool = False,
+    ) -> Array:
         found = self._recording.part(part)
         layer, head = places.head_of(found, layer, head)
         request = MapRequest(
@@ -208,6 +243,7 @@ class Attention:
             queries=places.interval("queries", queries, found.n_queries),
             keys=places.interval("keys", keys, found.n_keys),
             values=values,
+            hide_sink=hide_sink,
         )
         return self._recording.array(request)
 
@@ -385,3 +421,14 @@ class Attention:
         from gpt_notebook.attention_maps.bertviz_views import bertviz_view
 
         return bertviz_view(self, self._recording, view, layers=layers, heads=heads, part=part)
+
+    def panel(self, *, other: Attention | None = None, **state: Any) -> AttentionPanel:
+        """Return a panel that explores this attention.
+
+        Args:
+            other: Another attention to compare with, of as many tokens.
+            **state: What it shows at first, such as `layer=1, head=3`; see `AttentionPanel`.
+        """
+        from gpt_notebook.widgets.attention import AttentionPanel
+
+        return AttentionPanel(self, other=other, **state)

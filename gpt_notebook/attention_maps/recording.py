@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpt_notebook.attention_protocol import (
@@ -35,7 +36,10 @@ class Recording:
     def __init__(self, info: AttentionInfo, model: str) -> None:
         """Keep what was recorded, and the model string that it was asked of."""
         self.info = info
+        self.times_again = 0
+        """How often it had been forgotten and was made again."""
         self._model = model
+        self._making = threading.Lock()
 
     @classmethod
     def of(cls, request: AttentionRequest, on_progress: OnProgress = None) -> Recording:
@@ -79,6 +83,11 @@ class Recording:
         Raises:
             ModelChanged: they are not the same any more.
         """
+        for _ in self.making_again():
+            pass
+
+    def making_again(self) -> Generator[Progress, None, None]:
+        """Do what `again` does; yields how far it is."""
         targets = tuple(token.id for token in self.info.target_tokens)
         request = AttentionRequest(
             model=self._model,
@@ -86,7 +95,9 @@ class Recording:
             target_token_ids=targets or None,
             fingerprint=self.info.fingerprint,
         )
-        answer_to(request, Captured)
+        with self._making:  # who comes second finds it made
+            yield from answering(request, Captured)
+            self.times_again += 1
 
 
 def asking(ask: Callable[[], _Answer], *recordings: Recording) -> _Answer:
@@ -99,8 +110,37 @@ def asking(ask: Callable[[], _Answer], *recordings: Recording) -> _Answer:
         return ask()
 
 
+def answering_from(
+    request: StreamRequest, kind: type[_Event], *recordings: Recording
+) -> Generator[Progress, None, _Event]:
+    """Do what `asking` does with a question that is a stream; yields how far it is."""
+    try:
+        return (yield from answering(request, kind))
+    except AttentionNotFound:
+        for each in recordings:
+            each.again()
+        return (yield from answering(request, kind))
+
+
 def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgress = None) -> _Event:
-    """Return the event of a stream that is its answer.
+    """Return what `answering` does, and call somebody with each sign of progress.
+
+    Raises:
+        GptNotebookError: what the model kernel says about a request that failed.
+    """
+    answer = answering(request, kind)
+    while True:
+        try:
+            progress = next(answer)
+        except StopIteration as end:
+            found: _Event = end.value
+            return found
+        if on_progress is not None:
+            on_progress(progress)
+
+
+def answering(request: StreamRequest, kind: type[_Event]) -> Generator[Progress, None, _Event]:
+    """Return the event of a stream that is its answer; yields how far it is.
 
     Raises:
         GptNotebookError: what the model kernel says about a request that failed.
@@ -110,8 +150,8 @@ def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgres
         for event in events:
             if isinstance(event, kind):
                 found = event
-            elif isinstance(event, Progress) and on_progress is not None:
-                on_progress(event)
+            elif isinstance(event, Progress):
+                yield event
     if found is None:
         message = "the model kernel's answer ended without what was asked for: is it of another version?"
         raise ModelKernelError(message)

@@ -211,11 +211,23 @@ def _array_work(request: ArrayRequest, source: MapSource) -> Work:
                 queries=places.interval("queries", request.queries, source.n_queries(part)),
                 keys=places.interval("keys", request.keys, source.n_keys(part)),
                 values=request.values,
+                hide_sink=request.hide_sink,
             )
         case OverviewRequest():
             layers = range(capture.layout.layers(part)) if request.layers is None else request.layers
             places.check_layers(capture.layout, capture.model, part, layers)
-            return arrays.Overview(source, part, layers, request.size, request.reduction)
+            places.check_heads(capture.layout, capture.model, part, layers, request.heads or ())
+            return arrays.Overview(
+                source,
+                part,
+                layers,
+                size=request.size,
+                reduction=request.reduction,
+                heads=request.heads,
+                queries=places.interval("queries", request.queries, source.n_queries(part)),
+                keys=places.interval("keys", request.keys, source.n_keys(part)),
+                hide_sink=request.hide_sink,
+            )
         case TensorRequest(name="hidden"):
             text = capture.text
             return HiddenStates(model, text.token_ids, request.layer, part=part, target_token_ids=text.target_ids)

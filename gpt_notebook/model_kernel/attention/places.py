@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from gpt_notebook.attention_protocol import Part
@@ -47,6 +48,16 @@ def check_head(layout: Layout, model: str, part: Part, layer: int, head: int | N
     if head is None or not 0 <= head < counts[layer]:
         message = f"there is no head {head} in layer {layer} of {model}: heads go from 0 to {counts[layer] - 1}"
         raise InvalidRequest(message, param="head")
+
+
+def check_heads(layout: Layout, model: str, part: Part, layers: Iterable[int], heads: Iterable[int]) -> None:
+    """Refuse heads that not every one of these layers has.
+
+    Raises:
+        InvalidRequest: names what there is.
+    """
+    for layer, head in itertools.product(layers, heads):
+        check_head(layout, model, part, layer, head)
 
 
 def interval(name: str, asked: tuple[int, int] | None, length: int) -> tuple[int, int]:
