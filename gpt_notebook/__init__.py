@@ -6,6 +6,7 @@
     events                                  the same as it happens; Collector makes completions of it
     next tokenize score perplexity          tokens and likelihoods
     attention head_scores patch             the inside of a model: maps, scores of heads, interventions
+    AttentionPanel                          the same to look at and to play with
     models load unload use                  models
     status connect cancel shutdown          the model kernel, the process that holds them
 
@@ -49,10 +50,12 @@ if TYPE_CHECKING:
     from gpt_notebook.identity import __version__
     from gpt_notebook.likelihood import Perplexity
     from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
+    from gpt_notebook.widgets.attention import AttentionPanel
 
 __all__ = [
     "Ablation",
     "Attention",
+    "AttentionPanel",
     "ChatMessage",
     "Collector",
     "Completion",
@@ -92,6 +95,7 @@ __all__ = [
 _HOMES = {
     "Ablation": "attention_maps",
     "Attention": "attention_maps",
+    "AttentionPanel": "widgets.attention",
     "ChatMessage": "protocol",
     "Collector": "completion",
     "Completion": "completion",

@@ -100,15 +100,20 @@ class MapRequest:
     """The first query of the rectangle and the one after its last; None: all."""
     keys: tuple[int, int] | None = None
     values: Values = "weights"
+    hide_sink: bool = False
+    """Whether the first key's weight becomes 0 and the rest of a row is divided by what is left; nothing left stays 0."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no range.
+        """Refuse what is no range, and raw scores without what they don't sum up.
 
         Raises:
             InvalidRequest: gives it.
         """
         _check_interval("queries", self.queries)
         _check_interval("keys", self.keys)
+        if self.hide_sink and self.values == "raw_scores":
+            text = "hide_sink divides weights by what is left, and raw_scores are no weights: leave one of them out"
+            raise InvalidRequest(text, param="hide_sink")
 
 
 def _check_interval(name: str, interval: tuple[int, ...] | None) -> None:
@@ -130,10 +135,10 @@ def _check_named(name: str, named: tuple[object, ...]) -> None:
 
 @message
 class OverviewRequest:
-    """Small pictures of many heads: each map cut into blocks, each block reduced to one number.
+    """Small pictures of many heads: each map, or a rectangle of it, cut into blocks, each reduced to one number.
 
-    Map (query, key) becomes (row, column) with at most `size` each; block i of m over n tokens spans the tokens from
-    `i * n // m` up to `(i + 1) * n // m`.
+    Rectangle (query, key) becomes (row, column) with at most `size` each; block i of m over n tokens spans the tokens
+    from `i * n // m` up to `(i + 1) * n // m`, counted from where the rectangle begins.
     """
 
     attention: str
@@ -142,15 +147,28 @@ class OverviewRequest:
     """None: all."""
     size: int = 64
     reduction: Reduction = "mean"
+    heads: tuple[int, ...] | None = None
+    """Those of each layer, which all the layers must have; None: all."""
+    queries: tuple[int, int] | None = None
+    """The first query of the rectangle and the one after its last; None: all."""
+    keys: tuple[int, int] | None = None
+    hide_sink: bool = False
+    """As in `MapRequest`, before anything is reduced."""
 
     def __post_init__(self) -> None:
-        """Refuse an impossible size.
+        """Refuse an impossible size, no heads and what is no range.
 
         Raises:
             InvalidRequest: gives it.
         """
         check_range("size", self.size, low=1, high=MAX_OVERVIEW)
         _check_named("layers", self.layers or ())
+        _check_named("heads", self.heads or ())
+        if self.heads is not None and not self.heads:
+            text = "heads is empty: name at least one, or leave it out for all"
+            raise InvalidRequest(text, param="heads")
+        _check_interval("queries", self.queries)
+        _check_interval("keys", self.keys)
 
 
 @message

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from gpt_notebook.cancellation import cancellable
 from gpt_notebook.connection import Target, data_lines, keep_alive, send
 from gpt_notebook.errors import (
     AuthenticationFailed,
@@ -213,7 +214,7 @@ class Client:
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request and give its answer for reading; leaving the block closes the connection."""
         body = None if request is None else json.dumps(encode(request)).encode()
-        with contextlib.closing(self._connect()) as connection:
+        with contextlib.closing(self._connect()) as connection, cancellable(connection.sock):
             wire = connection.sock  # http.client forgets it once the answer has begun
             wire.settimeout(timeout)
             try:

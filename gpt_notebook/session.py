@@ -6,20 +6,24 @@ variable set in a cell counts from then on.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TypeVar
 
 from gpt_notebook import launcher, saved_models
 from gpt_notebook.client import Client
 from gpt_notebook.connection import origin
-from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.errors import InvalidRequest, ModelKernelNotRunning
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import Settings
 
 Model = str | os.PathLike[str] | None
 """A model string, a path, or None for the default."""
+
+_MAY_START: ContextVar[bool] = ContextVar("may_start", default=True)
 
 _Answer = TypeVar("_Answer")
 _Event = TypeVar("_Event")
@@ -86,9 +90,9 @@ class Session:
     def ask(self, call: Callable[[Client], _Answer]) -> _Answer:
         """Return the answer of the model kernel; if one leaves at this moment, that of its successor."""
         try:
-            return call(launcher.ensure(self.settings))
+            return call(self._client())
         except launcher.LEAVING:
-            return call(launcher.ensure(self.settings))
+            return call(self._client())
 
     def stream(
         self, call: Callable[[Client], Generator[_Event, None, None]]
@@ -96,7 +100,7 @@ class Session:
         """Yield the events of the model kernel; if one leaves before the first of them, those of its successor."""
         begun = False
         for last_attempt in (False, True):
-            stream = call((yield from launcher.ensuring(self.settings)))
+            stream = call((yield from self._finding()))
             try:
                 for event in stream:
                     begun = True
@@ -108,6 +112,33 @@ class Session:
                 return
             finally:
                 stream.close()
+
+    @contextlib.contextmanager
+    def starting_none(self) -> Iterator[None]:
+        """Have the calls of this block, in this thread, fail where they would start a model kernel.
+
+        For what somebody does in passing, such as moving the pointer: a process and seconds of waiting are more than that.
+        """
+        before = _MAY_START.set(False)
+        try:
+            yield
+        finally:
+            _MAY_START.reset(before)
+
+    def _client(self) -> Client:
+        return launcher.ensure(self.settings) if _MAY_START.get() else self._running()
+
+    def _finding(self) -> Generator[Progress, None, Client]:
+        return (yield from launcher.ensuring(self.settings)) if _MAY_START.get() else self._running()
+
+    def _running(self) -> Client:
+        settings = self.settings
+        found = launcher.running(settings)
+        reason = "is not running" if found is None else launcher.misfit(found[1], settings)
+        if found is None or reason is not None:
+            message = f"{self.place} {reason}: start it, or run a cell that asks it for something"
+            raise ModelKernelNotRunning(message)
+        return found[0]
 
 
 session = Session()

@@ -23,6 +23,8 @@ HEAVY = {
     "pandas",
     "httpx",
 }
+WIDGETS = {"anywidget", "ipywidgets", "traitlets", "numpy"}
+"""What panels are made of, and what a notebook without one doesn't pay for."""
 FOR_TESTS = {"testing"}
 
 
@@ -71,9 +73,20 @@ def test_the_model_kernel_knows_nothing_of_the_notebook_side(path):
 
 @pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] not in {"model_kernel", "storyteller", *FOR_TESTS}))
 def test_the_notebook_side_imports_nothing_heavy(path):
-    assert not {name.split(".")[0] for name in imports(path, module_level=True)} & HEAVY
+    imported = {name.split(".")[0] for name in imports(path, module_level=True)}
+    if path.is_relative_to(PACKAGE / "widgets"):
+        assert not imported & (HEAVY - WIDGETS)
+    else:
+        assert not imported & (HEAVY | {"anywidget", "ipywidgets"})
+        assert "widgets" not in parts_of_ours(path, module_level=True)
     if path.name != "commands.py":  # `gpt-notebook serve` is the model kernel in the foreground
         assert "model_kernel" not in parts_of_ours(path)
+
+
+@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] == "widgets"))
+def test_panels_never_touch_a_model_themselves(path):
+    """Also inside of functions: what they need, a model kernel computes."""
+    assert not {name.split(".")[0] for name in imports(path)} & (HEAVY - WIDGETS)
 
 
 @pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] in SHARED - {"storyteller"}))

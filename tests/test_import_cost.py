@@ -14,6 +14,7 @@ from gpt_notebook import identity
 HEAVY = {
     "torch", "transformers", "numpy", "pandas", "pydantic", "httpx", "fastapi", "plotly", "bertviz", "requests",
     "huggingface_hub", "psutil", "gpt_notebook.model_kernel", "gpt_notebook.attention_protocol", "gpt_notebook.attention_maps",
+    "anywidget", "ipywidgets", "gpt_notebook.widgets",
 }  # fmt: skip
 
 

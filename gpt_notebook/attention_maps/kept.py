@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from gpt_notebook.attention_maps import places
@@ -41,7 +42,10 @@ class KeptAttention:
     def __init__(self, info: AttentionInfo, model: str) -> None:
         """Keep what was recorded, and the model string that it was asked of."""
         self.info = info
+        self.times_again = 0
+        """How often it had been forgotten and was made again."""
         self._model = model
+        self._making = threading.Lock()
 
     @classmethod
     def of(cls, request: AttentionRequest, on_progress: OnProgress = None) -> KeptAttention:
@@ -80,6 +84,7 @@ class KeptAttention:
         queries: Range = None,
         keys: Range = None,
         values: Values = "weights",
+        hide_sink: bool = False,
     ) -> Array:
         """Return a rectangle of one head's map, shape (query, key).
 
@@ -96,24 +101,39 @@ class KeptAttention:
             queries=places.interval("queries", queries, found.n_queries),
             keys=places.interval("keys", keys, found.n_keys),
             values=values,
+            hide_sink=hide_sink,
         )
         return self.array(request)
 
     def overview(
-        self, size: int, *, layers: Iterable[int] | None = None, reduction: Reduction = "mean", part: Part | None = None
+        self,
+        size: int,
+        *,
+        layers: Iterable[int] | None = None,
+        reduction: Reduction = "mean",
+        part: Part | None = None,
+        heads: Iterable[int] | None = None,
+        queries: Range = None,
+        keys: Range = None,
+        hide_sink: bool = False,
     ) -> Array:
         """Return each map cut into blocks, each of them one number, shape (layer, head, row, column).
 
         Raises:
-            InvalidRequest: a layer that is not there.
+            InvalidRequest: a layer, head or range that is not there.
         """
         found = self.part(part)
+        numbers = places.layers_of(found, layers)
         request = OverviewRequest(
             attention=self.info.id,
             part=found.name,
-            layers=places.layers_of(found, layers),
+            layers=numbers,
             size=size,
             reduction=reduction,
+            heads=places.heads_in(found, numbers, heads),
+            queries=places.interval("queries", queries, found.n_queries),
+            keys=places.interval("keys", keys, found.n_keys),
+            hide_sink=hide_sink,
         )
         return self.array(request)
 
@@ -132,6 +152,11 @@ class KeptAttention:
         Raises:
             ModelChanged: they are not the same any more.
         """
+        for _ in self.making_again():
+            pass
+
+    def making_again(self) -> Generator[Progress, None, None]:
+        """Do what `again` does; yields how far it is."""
         targets = tuple(token.id for token in self.info.target_tokens)
         request = AttentionRequest(
             model=self._model,
@@ -139,7 +164,9 @@ class KeptAttention:
             target_token_ids=targets or None,
             fingerprint=self.info.fingerprint,
         )
-        answer_to(request, Captured)
+        with self._making:  # who comes second finds it made
+            yield from answering(request, Captured)
+            self.times_again += 1
 
 
 def asking(ask: Callable[[], _Answer], *kept: KeptAttention) -> _Answer:
@@ -152,8 +179,37 @@ def asking(ask: Callable[[], _Answer], *kept: KeptAttention) -> _Answer:
         return ask()
 
 
+def answering_from(
+    request: StreamRequest, kind: type[_Event], *kept: KeptAttention
+) -> Generator[Progress, None, _Event]:
+    """Do what `asking` does with a question that is a stream; yields how far it is."""
+    try:
+        return (yield from answering(request, kind))
+    except AttentionNotFound:
+        for each in kept:
+            each.again()
+        return (yield from answering(request, kind))
+
+
 def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgress = None) -> _Event:
-    """Return the event of a stream that is its answer.
+    """Return what `answering` does, and call somebody with each sign of progress.
+
+    Raises:
+        GptNotebookError: what the model kernel says about a request that failed.
+    """
+    answer = answering(request, kind)
+    while True:
+        try:
+            progress = next(answer)
+        except StopIteration as end:
+            found: _Event = end.value
+            return found
+        if on_progress is not None:
+            on_progress(progress)
+
+
+def answering(request: StreamRequest, kind: type[_Event]) -> Generator[Progress, None, _Event]:
+    """Return the event of a stream that is its answer; yields how far it is.
 
     Raises:
         GptNotebookError: what the model kernel says about a request that failed.
@@ -164,8 +220,8 @@ def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgres
         for event in events:
             if isinstance(event, kind):
                 found = event
-            elif isinstance(event, Progress) and on_progress is not None:
-                on_progress(event)
+            elif isinstance(event, Progress):
+                yield event
     if found is None:
         message = "the model kernel's answer ended without what was asked for: is it of another version?"
         raise ModelKernelError(message)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gpt_notebook.attention_maps.arrays import Array, Matrix
+    from gpt_notebook.widgets.attention import AttentionPanel
 
 
 class Attention:
@@ -119,7 +120,14 @@ class Attention:
     # --- maps and what they are made of ------------------------------------------------------------------------------
 
     def map(
-        self, layer: int, head: int, *, part: Part | None = None, queries: Range = None, keys: Range = None
+        self,
+        layer: int,
+        head: int,
+        *,
+        part: Part | None = None,
+        queries: Range = None,
+        keys: Range = None,
+        hide_sink: bool = False,
     ) -> Array:
         """Return how much each token attends to each other.
 
@@ -130,6 +138,8 @@ class Attention:
             queries: Some of the rows: a slice, a pair (first, one after the last) or one position; None: all. A slice
                 ends where the text does; the others must lie within it.
             keys: Some of the columns.
+            hide_sink: Whether the first key's weight becomes 0 and the rest of each row is divided by what is left; a
+                row that has nothing left stays 0.
 
         Returns:
             Shape (query, key). Rows sum to 1, unless `keys` leaves some out or the model has sinks of its own.
@@ -137,7 +147,8 @@ class Attention:
         Raises:
             InvalidRequest: a layer, head or range that is not there.
         """
-        return self._kept.map(layer, head, part=part, queries=queries, keys=keys)
+        hidden = arguments.true_or_false("hide_sink", hide_sink)
+        return self._kept.map(layer, head, part=part, queries=queries, keys=keys, hide_sink=hidden)
 
     def raw_scores(
         self, layer: int, head: int, *, part: Part | None = None, queries: Range = None, keys: Range = None
@@ -181,8 +192,12 @@ class Attention:
         size: int = 64,
         *,
         layers: Iterable[int] | None = None,
+        heads: Iterable[int] | None = None,
         reduction: Reduction = "mean",
         part: Part | None = None,
+        queries: Range = None,
+        keys: Range = None,
+        hide_sink: bool = False,
     ) -> Array:
         """Return small pictures of many heads: each map cut into blocks, each block reduced to one number.
 
@@ -190,14 +205,27 @@ class Attention:
             size: The most rows and columns of a picture. Block i of m over n tokens spans the tokens from
                 `i * n // m` up to `(i + 1) * n // m`.
             layers: Some layers; None: all.
+            heads: Some heads, which each of these layers must have; None: all.
             reduction: `mean` or `max`.
             part: See the class.
+            queries: Only these rows of the maps, as in `map`; blocks are counted from the first of them.
+            keys: Only these columns.
+            hide_sink: As in `map`, before anything is reduced.
 
         Returns:
             Shape (layer, head, row, column).
         """
         arguments.one_of("reduction", reduction, get_args(Reduction))
-        return self._kept.overview(arguments.whole_number("size", size), layers=layers, reduction=reduction, part=part)
+        return self._kept.overview(
+            arguments.whole_number("size", size),
+            layers=layers,
+            reduction=reduction,
+            part=part,
+            heads=heads,
+            queries=queries,
+            keys=keys,
+            hide_sink=arguments.true_or_false("hide_sink", hide_sink),
+        )
 
     def _tensor(self, name: TensorName, layer: int, head: int, part: Part | None) -> Array:
         found = self._kept.part(part)
@@ -379,3 +407,14 @@ class Attention:
         from gpt_notebook.attention_maps.bertviz_views import bertviz_view
 
         return bertviz_view(self._kept, view, layers=layers, heads=heads, part=part)
+
+    def panel(self, *, other: Attention | None = None, **state: Any) -> AttentionPanel:
+        """Return a panel that explores this attention.
+
+        Args:
+            other: Another attention to compare with, of as many tokens.
+            **state: What it shows at first, such as `layer=1, head=3`; see `AttentionPanel`.
+        """
+        from gpt_notebook.widgets.attention import AttentionPanel
+
+        return AttentionPanel(self, other=other, **state)

@@ -5,7 +5,8 @@ Layers and heads are counted from 0 and never from the end. Positions and ranges
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gpt_notebook.arguments import whole_number
@@ -60,6 +61,23 @@ def head_of(part: AttentionPart, layer: Any, head: Any) -> tuple[int, int]:
     """
     found = layer_of(part, layer)
     return found, _index("head", head, part.heads[found], f" in layer {found}")
+
+
+def heads_in(part: AttentionPart, layers: Sequence[int] | None, heads: Any) -> tuple[int, ...] | None:
+    """Return numbers of heads that each of these layers has; None for all stays None.
+
+    Raises:
+        InvalidRequest: a layer has no such head, or none was named.
+    """
+    if heads is None:
+        return None
+    found = tuple(whole_number("heads", each) for each in _several("heads", heads))
+    if not found:
+        message = "heads is empty: name at least one, or leave it out for all"
+        raise InvalidRequest(message, param="heads")
+    for layer, head in itertools.product(range(len(part.heads)) if layers is None else layers, found):
+        head_of(part, layer, head)
+    return found
 
 
 def hidden_of(part: AttentionPart, layer: Any) -> int:

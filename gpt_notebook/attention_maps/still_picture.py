@@ -5,13 +5,12 @@ The cells are a PNG inside of it, so that a thousand tokens are no million eleme
 
 from __future__ import annotations
 
-import base64
 import math
 import re
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from gpt_notebook.attention_maps.png import data_url, png
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +37,7 @@ def still_picture(figure: Any) -> str:
     (heatmap,), layout, bar = figure.data, figure.layout, figure.data[0].colorbar
     values = np.asarray(heatmap.z, np.float64)  # (row, column)
     low, high = _limits(heatmap, values[np.isfinite(values)])
-    scale = [(place, _rgba(color)) for place, color in heatmap.colorscale]
+    scale = [(place, rgba(color)) for place, color in heatmap.colorscale]
     across, down = (
         _Axis(layout.xaxis, heatmap.x, heatmap.x0, heatmap.dx, values.shape[1]),
         _Axis(layout.yaxis, heatmap.y, heatmap.y0, heatmap.dy, values.shape[0]),
@@ -113,9 +112,9 @@ def _text(text: str, x: float, y: float, *, size: int = LETTER, anchor: str = "s
     return f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{turned}>{text}</text>'
 
 
-def _image(png: bytes, x: float, y: float, width: float, height: float) -> str:
+def _image(image: bytes, x: float, y: float, width: float, height: float) -> str:
     place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none"'
-    return f'<image {place} style="image-rendering:pixelated" href="data:image/png;base64,{base64.b64encode(png).decode()}"/>'
+    return f'<image {place} style="image-rendering:pixelated" href="{data_url(image)}"/>'
 
 
 def _colored(values: Numbers, low: float, high: float, scale: Scale) -> bytes:
@@ -126,19 +125,10 @@ def _colored(values: Numbers, low: float, high: float, scale: Scale) -> bytes:
     places, colors = zip(*scale, strict=True)
     pixels = np.stack([np.interp(shares, places, channel) for channel in zip(*colors, strict=True)], axis=-1)
     pixels[..., 3] *= 255 * np.isfinite(values)
-    rows = np.round(pixels).astype(np.uint8)  # (row, column, channel)
-    # Each line begins with the number of its filter, 0 for none: https://www.w3.org/TR/png-3/#9Filters.
-    lines = b"".join(b"\0" + row.tobytes() for row in rows)
-    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 8, 6, 0, 0, 0)
-    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(lines)), _chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    return png(np.round(pixels).astype(np.uint8))
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _rgba(color: str) -> tuple[float, float, float, float]:
+def rgba(color: str) -> tuple[float, float, float, float]:
     """Return a color that is written as Plotly's scales are: `rgba(1,2,3,0.5)`, `rgb(1,2,3)` or `#010203`."""
     if color.startswith("#"):
         channels = [float(each) for each in bytes.fromhex(color[1:])]

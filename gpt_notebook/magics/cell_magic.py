@@ -12,7 +12,7 @@ from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.display.bundle import Samples, View
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
-from gpt_notebook.magics.cell_output import CellOutput, cell_output
+from gpt_notebook.magics.cell_output import CellOutput, cell_output, show_attention
 from gpt_notebook.magics.conversation import Conversation
 from gpt_notebook.magics.interpolation import interpolate
 from gpt_notebook.magics.options import EXAMPLE, CellOptions, parse
@@ -39,7 +39,7 @@ def run(magics: GPTMagics, line: str, cell: str) -> object:
     Raises:
         InvalidRequest: the cell makes no sense; nothing was started.
         GptNotebookError: what the model kernel has to say; the completion as far as it had come is in the output, in `_`
-            and in the variable of --into.
+            and in the variable of --into. So it is where only the attention of --attention can't be shown.
         GenerationInterrupted: the user interrupted it; likewise.
     """
     shell = magics.shell
@@ -62,7 +62,14 @@ def run(magics: GPTMagics, line: str, cell: str) -> object:
         from gpt_notebook.display.text_formats import unfenced
 
         shell.set_next_input(unfenced(completions[0].text), replace=False)
-    return magics.value.hand_over(_keep(shell, options, completions))
+    value = _keep(shell, options, completions)
+    if options.attention:
+        try:
+            show_attention(shell, completions[0])
+        except (GptNotebookError, KeyboardInterrupt):
+            magics.value.remember(value)
+            raise
+    return magics.value.hand_over(value)
 
 
 def prepare(cell: str, options: CellOptions, shell: Any) -> Prompt:
@@ -137,7 +144,7 @@ def _keep(shell: Any, options: CellOptions, completions: tuple[Completion, ...])
 def _go_on(shell: Any, prompt: Prompt, options: CellOptions) -> tuple[Completion, ...]:
     """Let the model go on from the prompt alone."""
     chat = False if options.complete else None
-    events = api.events(prompt.text, model=options.model, chat=chat, system=prompt.system, **options.sampling)
+    events = api.events(prompt.text, model=options.model, chat=chat, system=prompt.system, **options.asked)
     return show(events, _output(shell, options, prompt.notices))
 
 
@@ -152,7 +159,7 @@ def _converse(
     if prompt.system is not None:
         conversation.system = prompt.system
     messages = conversation.messages(prompt.text)
-    events = api.events(messages=messages, model=options.model, **options.sampling)
+    events = api.events(messages=messages, model=options.model, **options.asked)
     completions = show(events, _output(shell, options, notices))
     if completions[0].complete:
         conversation.keep(identity, prompt.text, completions[0].text)

@@ -54,6 +54,23 @@ def cell_output(shell: Any, view: View) -> CellOutput:
     return NotebookOutput(publisher.publish, view)
 
 
+def show_attention(shell: Any, completion: Completion) -> None:
+    """Show a panel that explores what each head looked at while a completion was made; a terminal gets a line.
+
+    Raises:
+        GptNotebookError: there is no such attention, or it can't be shown.
+    """
+    from IPython.core.displaypub import DisplayPublisher
+
+    if type(shell.display_pub) is DisplayPublisher:
+        TerminalOutput(View()).say("a terminal shows no panel: gpt.attention(_) has the attention of this completion")
+        return
+    from gpt_notebook.widgets.attention import AttentionPanel
+
+    for data, metadata in AttentionPanel(completion).outputs():
+        shell.display_pub.publish(data, metadata)
+
+
 class NotebookOutput:
     """One output of a notebook, updated in place."""
 

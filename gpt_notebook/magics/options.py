@@ -71,6 +71,7 @@ OPTIONS = (
     Option(("--into",), "into", "also put the completion into this variable", "VAR"),
     Option(("--format",), "format", "how to show the text: " + ", ".join(FORMATS), "FORMAT", choices=FORMATS),
     Option(("--tokens",), "tokens", "show each token, its probability and the alternatives"),
+    Option(("--attention",), "attention", "show below the text what each head looks at, to explore"),
     Option(("--no-vars", "--raw"), "no_vars", "leave {name} as typed"),
 )
 
@@ -95,7 +96,13 @@ class CellOptions:
     into: str | None = None
     format: Format = "text"
     tokens: bool = False
+    attention: bool = False
     no_vars: bool = False
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is asked of the model kernel, only where it was given."""
+        return {**self.sampling, "attention": True} if self.attention else self.sampling
 
 
 def parse(line: str) -> CellOptions:
@@ -232,6 +239,9 @@ def _check(options: CellOptions) -> None:
         raise InvalidRequest(message)
     if options.chat is not None and sampling.n > 1:
         message = f"--chat keeps one answer and -n {sampling.n} asks for several: leave one of them out"
+        raise InvalidRequest(message)
+    if options.attention and sampling.n > 1:
+        message = f"--attention follows one completion and -n {sampling.n} asks for several: leave one of them out"
         raise InvalidRequest(message)
     if options.into is not None and (not options.into.isidentifier() or keyword.iskeyword(options.into)):
         message = f"--into needs the name of a variable, such as --into story, not {options.into!r}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gpt_notebook.attention_protocol import ArrayRequest, MapRequest, OverviewRequest, TensorRequest
-from gpt_notebook.testing.fake_attention import FakeAttention
+from gpt_notebook.testing.fake_attention import FakeAttention, overview
 from gpt_notebook.testing.fake_ranges import checked, checked_interval
 
 if TYPE_CHECKING:
@@ -34,24 +35,36 @@ def _map(attention: FakeAttention, request: MapRequest) -> Array:
     """Return a rectangle (query, key)."""
     layer = checked("layer", request.layer, attention.n_layers)
     head = checked("head", request.head, attention.n_heads)
-    queries = checked_interval("queries", request.queries, len(attention))
-    keys = checked_interval("keys", request.keys, len(attention))
-    whole = attention.weights if request.values == "weights" else attention.raw_scores
-    return whole(layer, head)[queries, keys]
+    whole = attention.raw_scores if request.values == "raw_scores" else _weights(attention, request)
+    return whole(layer, head)[_rectangle(attention, request)]
 
 
 def _overview(attention: FakeAttention, request: OverviewRequest) -> Array:
     """Return the reduced maps (layer, head, row, column)."""
     import numpy as np
 
-    size = min(request.size, len(attention))
     layers = range(attention.n_layers) if request.layers is None else request.layers
-    maps = [
-        attention.overview(layer, head, size=size, reduction=request.reduction)
-        for layer in (checked("layer", layer, attention.n_layers) for layer in layers)
-        for head in range(attention.n_heads)
-    ]
-    return np.array(maps).reshape(len(layers), attention.n_heads, size, size)
+    heads = range(attention.n_heads) if request.heads is None else request.heads
+    rectangle, weights = _rectangle(attention, request), _weights(attention, request)
+    return np.array(
+        [
+            [
+                overview(weights(layer, head)[rectangle], size=request.size, reduction=request.reduction)
+                for head in (checked("head", head, attention.n_heads) for head in heads)
+            ]
+            for layer in (checked("layer", layer, attention.n_layers) for layer in layers)
+        ]
+    )
+
+
+def _weights(attention: FakeAttention, request: MapRequest | OverviewRequest) -> Callable[[int, int], Array]:
+    return attention.without_sink if request.hide_sink else attention.weights
+
+
+def _rectangle(attention: FakeAttention, request: MapRequest | OverviewRequest) -> tuple[slice, slice]:
+    """Return the queries and keys that are asked for."""
+    count = len(attention)
+    return checked_interval("queries", request.queries, count), checked_interval("keys", request.keys, count)
 
 
 def _tensor(attention: FakeAttention, request: TensorRequest) -> Array:

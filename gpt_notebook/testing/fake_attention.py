@@ -61,6 +61,14 @@ class FakeAttention:
         first = head + self.shift
         return (patterns[first % N_PATTERNS] + patterns[(first + layer) % N_PATTERNS]) / 2
 
+    def without_sink(self, layer: int, head: int) -> Array:
+        """Return the same without the first key, what is left of each row divided by its sum; nothing left stays 0."""
+        rest = self.weights(layer, head)
+        rest[:, 0] = 0
+        left = rest.sum(1, keepdims=True)
+        found: Array = rest / (left + (left == 0))
+        return found
+
     def raw_scores(self, layer: int, head: int) -> Array:
         """Return what goes into the softmax (query, key)."""
         import numpy as np
@@ -127,19 +135,6 @@ class FakeAttention:
             raise InvalidRequest(message, param="queries")
         return seeing
 
-    def overview(self, layer: int, head: int, *, size: int, reduction: str) -> Array:
-        """Return a head's attention cut into blocks, each reduced to one number (row, column)."""
-        import numpy as np
-
-        rows = min(size, len(self))
-        starts = [row * len(self) // rows for row in range(rows)]
-        reduce = np.maximum if reduction == "max" else np.add
-        blocks: Array = reduce.reduceat(reduce.reduceat(self.weights(layer, head), starts, axis=0), starts, axis=1)
-        if reduction == "max":
-            return blocks
-        lengths = np.diff([*starts, len(self)])
-        return blocks / np.outer(lengths, lengths)
-
     def difference(self, other: FakeAttention, layer: int, head: int) -> float | None:
         """Return the Jensen-Shannon divergence of a head from that of another attention, in nats, mean over queries."""
         import numpy as np
@@ -154,6 +149,20 @@ class FakeAttention:
             return total
 
         return _mean((divergence(ours) + divergence(theirs)) / 2)
+
+
+def overview(weights: Array, *, size: int, reduction: str) -> Array:
+    """Return weights (query, key) cut into blocks, each reduced to one number (row, column)."""
+    import numpy as np
+
+    starts = [[i * length // min(size, length) for i in range(min(size, length))] for length in weights.shape]
+    reduce = np.maximum if reduction == "max" else np.add
+    blocks: Array = reduce.reduceat(reduce.reduceat(weights, starts[0], axis=0), starts[1], axis=1)
+    if reduction == "max":
+        return blocks
+    rows, columns = (np.diff([*each, length]) for each, length in zip(starts, weights.shape, strict=True))
+    found: Array = blocks / np.outer(rows, columns)
+    return found
 
 
 def _patterns(length: int) -> list[Array]:

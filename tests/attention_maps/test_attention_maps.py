@@ -205,6 +205,20 @@ def test_there_is_one_more_of_the_hidden_states_than_layers(attention):
         attention.hidden(3)
 
 
+def test_without_the_sink_the_rest_of_a_row_is_divided_by_what_is_left(attention):
+    whole, hidden = attention.map(1, 2), attention.map(1, 2, hide_sink=True)
+    assert (hidden[:, 0] == 0).all()
+    assert (hidden[0] == 0).all()
+    np.testing.assert_allclose(hidden[1:, 1:], whole[1:, 1:] / whole[1:, 1:].sum(1, keepdims=True), rtol=1e-6)
+    np.testing.assert_array_equal(attention.map(1, 2, hide_sink=True, queries=3, keys=(1, 4)), hidden[3:4, 1:4])
+
+
+def test_an_overview_of_some_heads_and_a_rectangle(attention):
+    found = attention.overview(64, layers=[1], heads=[2, 0], queries=(2, 6), keys=slice(1, 4), hide_sink=True)
+    expected = [attention.map(1, head, hide_sink=True)[2:6, 1:4] for head in (2, 0)]
+    np.testing.assert_array_equal(found[0], expected)
+
+
 def test_an_overview_of_some_layers(attention):
     assert attention.overview(4).shape == (2, 3, 4, 4)
     np.testing.assert_array_equal(attention.overview(64, layers=[0])[0, 1], PREVIOUS)
@@ -229,6 +243,10 @@ def test_an_overview_of_some_layers(attention):
         (lambda a: a.map(0, 0, keys=range(-8, -1)), "keys -8:-1 reaches beyond the text"),
         (lambda a: a.map(0, 0, part="cross"), "storyteller has no 'cross' attention here: part is one of decoder"),
         (lambda a: a.overview(layers=[]), "layers is empty"),
+        (lambda a: a.overview(heads=[]), "heads is empty"),
+        (lambda a: a.overview(heads=[3]), "head 3 is not there: there are heads 0 to 2 in layer 0"),
+        (lambda a: a.overview(queries=(3, 3)), "queries 3:3 has no position"),
+        (lambda a: a.overview(hide_sink=1), "hide_sink is True or False, not 1"),
         (lambda a: a.overview(layers=0), "layers must be a list, not 0"),
         (lambda a: a.overview(0), "size must be at least 1 and at most 1024, not 0"),
         (lambda a: a.overview(reduction="sum"), "reduction is one of mean, max, not 'sum'"),

@@ -43,12 +43,16 @@ class Lab:
 
     def open(self, page, name, cells, *, theme="JupyterLab Light"):
         """Write a notebook of code cells and open it, with a fresh notebook kernel."""
-        self._stop_notebook_kernels()
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
             metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
         )
         nbformat.write(notebook, self.directory / f"{name}.ipynb")
+        self.open_again(page, name, theme=theme)
+
+    def open_again(self, page, name, *, theme="JupyterLab Light"):
+        """Open a notebook as it was saved, with a fresh notebook kernel."""
+        self._stop_notebook_kernels()
         page.goto(f"{self.url}/lab/tree/{name}.ipynb?reset&token={TOKEN}")
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-CodeCell")
         page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)

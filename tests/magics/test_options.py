@@ -56,6 +56,11 @@ def test_tokens_asks_for_alternatives():
     assert parse("--tokens").sampling == {"logprobs": 5}
 
 
+def test_attention_asks_to_record_it():
+    assert parse("--attention --seed 1").asked == {"seed": 1, "attention": True}
+    assert parse("--seed 1").asked == {"seed": 1}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -78,6 +83,7 @@ def test_tokens_asks_for_alternatives():
         ("--into class", "--into needs the name of a variable, such as --into story, not 'class'"),
         ("--stop 'a", "a quote is not closed in: --stop 'a"),
         ("Once upon", "unexpected 'Once' on the %%gpt line: the prompt goes below it, and a value with spaces in quotes"),
+        ("--attention -n 2", "--attention follows one completion and -n 2 asks for several: leave one of them out"),
         ("--chat a -n 2", "--chat keeps one answer and -n 2 asks for several: leave one of them out"),
         ("--chat ''", "--chat needs the name of a conversation, such as --chat story"),
     ],

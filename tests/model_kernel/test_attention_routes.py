@@ -241,7 +241,8 @@ def test_an_unknown_field_and_a_wrong_type_are_named():
 @pytest.mark.parametrize("kind", [kind for kind in PATHS if kind not in (AttentionRequest, PatchRequest)])
 def test_a_forgotten_attention_is_an_error_of_its_own(kind):
     needed = {"part": "decoder", "layer": 0, "head": 0, "name": "query", "other": "y", "kinds": ["sink"]}
-    body = {name: value for name, value in {**needed, "heads": [[0, 0]]}.items() if name in kind.__slots__}
+    heads = [0] if kind is OverviewRequest else [[0, 0]]
+    body = {name: value for name, value in {**needed, "heads": heads}.items() if name in kind.__slots__}
     with serving(FakeEngine()) as model_kernel:
         status, found = error(model_kernel, PATHS[kind], {"attention": "x", **body})
     assert (status, found["code"]) == (404, "attention_not_found")

@@ -56,6 +56,8 @@ def small_engine(tmp_path):
         (lambda of: MapRequest(**of, layer=0, head=0, queries=(3, 25)), "queries 3 to 25 .*: the text has 24 tokens"),
         (lambda of: MapRequest(**of, layer=0, head=0, keys=(24, 30)), "keys 24 to 30 .*: the text has 24 tokens"),
         (lambda of: OverviewRequest(**of, layers=(0, 7)), "no layer 7 in .*: layers go from 0 to 1"),
+        (lambda of: OverviewRequest(**of, heads=(0, 4)), "no head 4 in layer 0 of .*: heads go from 0 to 3"),
+        (lambda of: OverviewRequest(**of, queries=(20, 25)), "queries 20 to 25 .*: the text has 24 tokens"),
         (lambda of: OverviewRequest(**of | {"part": "encoder"}), "has no encoder attention: it has decoder"),
         (lambda of: TensorRequest(**of, layer=0, head=9, name="key"), "no head 9 in layer 0 of .* from 0 to 3"),
         (lambda of: TensorRequest(**of, layer=3, name="hidden"), "no hidden state 3 .* 0 .* to 2"),

@@ -123,6 +123,22 @@ def test_an_overview_is_made_of_blocks(engine, size, reduction):
     np.testing.assert_allclose(overview[1, 2], expected, rtol=1e-6)
 
 
+def test_an_overview_can_be_of_some_heads_and_a_rectangle(engine):
+    request = OverviewRequest(
+        attention=attention(engine).id, part="decoder", layers=(1,), heads=(2, 0), queries=(1, 4), keys=(0, 5), size=2
+    )
+    whole = head_map(engine, 1, 2)[1:4]
+    expected = [[whole[a:b, c:d].mean() for c, d in ((0, 2), (2, 5))] for a, b in ((0, 1), (1, 3))]
+    np.testing.assert_allclose(array(engine, request)[0, 0], expected, rtol=1e-6)
+
+
+def test_without_the_sink_rows_are_divided_by_what_is_left(engine):
+    whole, hidden = head_map(engine, 1, 2), head_map(engine, 1, 2, hide_sink=True)
+    assert (hidden[0] == 0).all()
+    assert (hidden[:, 0] == 0).all()
+    np.testing.assert_allclose(hidden[1:, 1:], whole[1:, 1:] / whole[1:, 1:].sum(1, keepdims=True), rtol=1e-6)
+
+
 # --- scores ---------------------------------------------------------------------------------------------------------
 
 

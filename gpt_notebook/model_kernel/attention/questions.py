@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import assert_never
 
 from gpt_notebook.attention_protocol import (
@@ -73,11 +74,23 @@ def _array(request: ArrayRequest, source: MapSource) -> Work:
                 queries=interval("queries", request.queries, source.n_queries(part)),
                 keys=interval("keys", request.keys, source.n_keys(part)),
                 values=request.values,
+                hide_sink=request.hide_sink,
             )
         case OverviewRequest():
             layers = range(source.capture.layout.layers(part)) if request.layers is None else request.layers
             refusals.check_layers(layers)
-            return Overview(source, part, layers, request.size, request.reduction)
+            refusals.check_heads(itertools.product(layers, request.heads or ()))
+            return Overview(
+                source,
+                part,
+                layers,
+                size=request.size,
+                reduction=request.reduction,
+                heads=request.heads,
+                queries=interval("queries", request.queries, source.n_queries(part)),
+                keys=interval("keys", request.keys, source.n_keys(part)),
+                hide_sink=request.hide_sink,
+            )
         case TensorRequest(head=int(head)):
             refusals.check_head(request.layer, head)
             return Tensor(source.capture, source.model, (part, request.layer), request.name, head)

@@ -37,31 +37,52 @@ class MapSource:
     model: LoadedModel
 
     def rows(
-        self, place: Place, heads: slice | int | None, start: int, stop: int, values: Values = "weights"
+        self,
+        place: Place,
+        heads: slice | int | None,
+        start: int,
+        stop: int,
+        values: Values = "weights",
+        *,
+        hide_sink: bool = False,
     ) -> torch.Tensor:
-        """Return rows of the maps of some heads, of one, or of all (None): float32 (head, query, key)."""
+        """Return rows of the maps of some heads, of one, or of all (None): float32 (head, query, key).
+
+        With `hide_sink` the first key has no weight, and the rest of a row is divided by what is left of it.
+        """
         if not isinstance(heads, slice):
             heads = slice(None) if heads is None else slice(heads, heads + 1)
         part, layer = place
         recorded = self.capture.layers.get(place)
         if recorded is not None:
-            return maps.rows(recorded, heads, start, stop, n_keys=self.n_keys(part), values=values)
+            found = maps.rows(recorded, heads, start, stop, n_keys=self.n_keys(part), values=values)
+            return _without_sink(found) if hide_sink else found
         tapped = self.capture.tapped
         if (values, layer) not in tapped:
             tapped = self.capture.tapped = self._tap(layer, values)
-        return tapped[values, layer][heads, start:stop]
+        found = tapped[values, layer][heads, start:stop]
+        return _without_sink(found.clone()) if hide_sink else found
 
-    def tiles(self, place: Place) -> Iterator[tuple[slice, int, int]]:
+    def tiles(
+        self, place: Place, head: int | None = None, first: int = 0, end: int | None = None
+    ) -> Iterator[tuple[slice, int, int]]:
         """Yield heads, first query and the one after the last of tiles that are together all maps of a layer.
 
         A tile is as large as the processor's cache likes: several heads of a short text, some rows of one of a long text.
+
+        Args:
+            place: The layer.
+            head: Only this one.
+            first: The first query.
+            end: The one after the last; None: all.
         """
         part, layer = place
-        n_heads, n_queries = self.capture.layout.parts[part].count[layer], self.n_queries(part)
-        heads_at_once = max(1, self._tile // (n_queries * self.n_keys(part)))
-        for head in range(0, n_heads, heads_at_once):
-            for start, stop in self.strips(part, 0, n_queries):
-                yield slice(head, min(head + heads_at_once, n_heads)), start, stop
+        end = self.n_queries(part) if end is None else end
+        first_head, end_head = (0, self.capture.layout.parts[part].count[layer]) if head is None else (head, head + 1)
+        heads_at_once = max(1, self._tile // ((end - first) * self.n_keys(part)))
+        for one in range(first_head, end_head, heads_at_once):
+            for start, stop in self.strips(part, first, end):
+                yield slice(one, min(one + heads_at_once, end_head)), start, stop
 
     def strips(self, part: Part, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield the first query and the one after the last of strips of one head's map, each as large as a tile."""
@@ -90,6 +111,13 @@ class MapSource:
         with contextlib.suppress(_EnoughError), watching(layout, reader):
             read_once(self.model, self.capture.text)
         return reader.found
+
+
+def _without_sink(weights: torch.Tensor) -> torch.Tensor:
+    """Take the first key out of rows (…, query, key), in place; a row that has nothing else stays 0."""
+    weights[..., 0] = 0.0
+    left = weights.sum(-1, keepdim=True)
+    return weights.div_(left.masked_fill_(left == 0, 1.0))
 
 
 class _EnoughError(Exception):

@@ -1,0 +1,12 @@
+"""Panels: what one can click on in a notebook.
+
+    _panel.py       what they share: state, requests, the twin      _requests.py    messages of views, and their answers
+    _pool.py        the threads that answer                         _answers.py     results as JSON and buffers
+    _still.py       the twin where the view can't be
+
+    attention.py            the attention panel                     _attention_answers.py  what its views can ask
+    _questions.py           what those answers have in common       _pictures.py    weights as pixels, heads worth a look
+    _twin.py                it without a script                     _page.py        it as one file that works offline
+
+Each has a twin of the same name in `labextension/src/widgets/`, from which `static/` is built.
+"""

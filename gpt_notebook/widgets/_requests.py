@@ -1,0 +1,175 @@
+"""What views ask and what they are answered, as messages.
+
+    view → panel   {kind: request, id, method, params}        a method that is marked with `@request`
+                   {kind: cancel, id}                         its connection to the model kernel is shut at once
+                   {kind: ping, id}                           is anybody there?
+    panel → view   {kind: part, id, result} and buffers       any number
+                   {kind: answer, id, result} and buffers     the last word
+                   {kind: error, id, error: {code, message}}  or this
+                   {kind: pong, id, open: [id, …]}            the requests of all views that are being worked on
+
+Several views of one panel ask at once, so an id is unique among all of them. Nothing is sent about a request that was
+cancelled. Knows no widget: messages come in through `receive` and go out through the function that is given.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from gpt_notebook.cancellation import Cancellation
+from gpt_notebook.errors import GptNotebookError, InvalidRequest
+from gpt_notebook.widgets._answers import split
+from gpt_notebook.widgets._pool import AT_ONCE, Pool
+
+IN_BACKGROUND = 1
+"""The priority of what nobody waits for."""
+
+Send = Callable[[dict[str, Any], list[memoryview]], None]
+
+_MARK = "_gpt_notebook_priority"
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+@overload
+def request(method: _Method) -> _Method: ...
+@overload
+def request(*, priority: int) -> Callable[[_Method], _Method]: ...
+def request(method: Any = None, *, priority: int = AT_ONCE) -> Any:
+    """Let views call a method: keyword arguments from JSON; a result, or a tuple of a result and its buffers, back.
+
+    A result is a mapping or a message of the protocol; a buffer is an array or bytes. What a generator yields are parts,
+    and what it returns is the answer. It runs in a thread of the panel's, and its calls to the model kernel end when the
+    request is cancelled. `priority` is above 0 for what nobody waits for.
+    """
+
+    def mark(method: _Method) -> _Method:
+        setattr(method, _MARK, priority)
+        return method
+
+    return mark if method is None else mark(method)
+
+
+class Requests:
+    """The requests of all views of one panel."""
+
+    def __init__(self, methods: object, send: Send, log: logging.Logger) -> None:
+        """Answer with the marked methods of an object; what is not said to the views goes to the log."""
+        self._methods = methods
+        self._send = send
+        self._log = log
+        self._pool = Pool()
+        self._lock = threading.Lock()
+        self._open: dict[str | int, Cancellation] = {}
+
+    def receive(self, message: object) -> None:
+        """Take a message of a view; returns at once. What is no such message is somebody else's."""
+        match message:
+            case {"kind": "request", "id": str() | int() as id_, "method": str() as method, "params": dict() as params}:
+                self._begin(id_, method, params)
+            case {"kind": "cancel", "id": str() | int() as id_}:
+                self._cancel(id_)
+            case {"kind": "ping", "id": str() | int() as id_}:
+                with self._lock:
+                    known = list(self._open)
+                self._say({"kind": "pong", "id": id_, "open": known})
+
+    def close(self) -> None:
+        """Cancel everything, and take nothing more."""
+        self._pool.close()
+        with self._lock:
+            cancellations = list(self._open.values())
+            self._open.clear()
+        for each in cancellations:
+            each.cancel()
+
+    def _begin(self, id_: str | int, name: str, params: dict[str, Any]) -> None:
+        method = getattr(self._methods, name, None)
+        priority = getattr(method, _MARK, None)
+        cancellation = Cancellation()
+        with self._lock:
+            if id_ in self._open:  # asked again after a silence, and worked on
+                return
+            self._open[id_] = cancellation
+        if method is None or priority is None:
+            error = InvalidRequest(f"this panel has no method {name!r}: run its cell again and reload the page")
+            self._end(id_, cancellation, {"kind": "error", "error": _described(error)})
+            return
+        self._pool.submit(lambda: self._run(id_, cancellation, method, params), priority=priority)
+
+    def _cancel(self, id_: str | int) -> None:
+        with self._lock:
+            cancellation = self._open.pop(id_, None)
+        if cancellation is not None:
+            cancellation.cancel()
+
+    def _run(
+        self, id_: str | int, cancellation: Cancellation, method: Callable[..., Any], params: dict[str, Any]
+    ) -> None:
+        """Call a method in this thread and tell its view what becomes of it."""
+        if cancellation.cancelled:
+            return
+        try:
+            with cancellation.covering():
+                result, buffers = split(self._result(id_, cancellation, method, params))
+                last = {"kind": "answer", "result": result}
+        except GptNotebookError as error:
+            last, buffers = {"kind": "error", "error": _described(error)}, []
+        except Exception as error:  # noqa: BLE001 - whatever it is, the view must hear of it
+            if not cancellation.cancelled:
+                self._log.error("%s failed", method.__qualname__, exc_info=error)
+            last, buffers = {"kind": "error", "error": _described(error)}, []
+        self._end(id_, cancellation, last, buffers)
+
+    def _result(
+        self, id_: str | int, cancellation: Cancellation, method: Callable[..., Any], params: Mapping[str, Any]
+    ) -> Any:
+        """Return what a method returns, having sent the parts that it yields."""
+        try:
+            call = inspect.signature(method).bind(**params)
+        except TypeError as error:
+            message = f"{method.__name__}: {error}"
+            raise InvalidRequest(message) from error
+        result = method(*call.args, **call.kwargs)
+        if not inspect.isgenerator(result):
+            return result
+        try:
+            while True:
+                part, buffers = split(next(result))
+                cancellation.check()
+                self._say({"kind": "part", "id": id_, "result": part}, buffers)
+        except StopIteration as end:
+            return end.value
+        finally:
+            result.close()
+
+    def _end(
+        self,
+        id_: str | int,
+        cancellation: Cancellation,
+        last: dict[str, Any],
+        buffers: list[memoryview] | None = None,
+    ) -> None:
+        """Say the last word, and only then forget the request: what a pong doesn't name has been answered."""
+        if not cancellation.cancelled:
+            self._say({**last, "id": id_}, buffers)
+        with self._lock:
+            if self._open.get(id_) is cancellation:
+                del self._open[id_]
+
+    def _say(self, message: dict[str, Any], buffers: list[memoryview] | None = None) -> None:
+        try:
+            self._send(message, buffers or [])
+        except Exception as error:  # noqa: BLE001 - a thread of the pool must live on when nobody can be told
+            self._log.error("a panel's view could not be told", exc_info=error)
+
+
+def _described(error: Exception) -> dict[str, str]:
+    if isinstance(error, GptNotebookError):
+        return {"code": error.code, "message": error.message}
+    first_line = next(iter(str(error).splitlines()), "")
+    text = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    return {"code": "error", "message": f"{text} (the log of the notebook kernel has the rest)"}

@@ -1,0 +1,43 @@
+/** The twin of `gpt_notebook/widgets/attention.py`: the attention panel in a notebook, or in a saved page. */
+
+import type { AnyModel, RenderProps } from "@anywidget/types";
+import { Store } from "../lib/store.ts";
+import "./attention/attention.css";
+import { panelSource } from "./attention/panel-source.ts";
+import { type Recorded, savedSource } from "./attention/saved-source.ts";
+import { Shell } from "./attention/shell.ts";
+import type { Source } from "./attention/source.ts";
+import { INITIAL, type State } from "./attention/state.ts";
+import { lostSign } from "./lost-sign.ts";
+import { connect, shareState } from "./panel.ts";
+
+
+/** Shows a panel in an element; what is missing in the state is as in a new one. Returns what takes it away again. */
+export function mount(element: HTMLElement, source: Source, state: Partial<State> = {}): () => void {
+  const shell = new Shell(source, new Store<State>({ ...INITIAL, ...state }), state.layer === undefined);
+  element.append(shell.element);
+  return () => shell.destroy();
+}
+
+/** Shows what a page was saved with. */
+export function showSaved(element: HTMLElement, { state, answers }: { state: Partial<State>; answers: Recorded[] }): () => void {
+  return mount(element, savedSource(answers), state);
+}
+
+function initialize(): void {
+  // Each view has its own connection; what they share is the widget's state.
+}
+
+function render({ model, el, signal }: RenderProps): () => void {
+  const ending = new AbortController();
+  signal?.addEventListener("abort", () => ending.abort(), { once: true });
+  const panel = connect(model as AnyModel, ending.signal);
+  const store = new Store<State>(INITIAL);
+  shareState(model as AnyModel, store, ending.signal);
+  const shell = new Shell(panelSource(panel), store, false);
+  ending.signal.addEventListener("abort", () => shell.destroy(), { once: true });
+  el.append(lostSign(panel, ending.signal), shell.element);
+  return () => ending.abort();
+}
+
+export default { initialize, render };

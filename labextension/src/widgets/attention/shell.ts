@@ -1,0 +1,294 @@
+/** The panel's frame: header, heads, middle, side and text; opening, errors, keys, and how it fits its cell. */
+
+import { Store } from "../../lib/store.ts";
+import { isDark, onThemeChange } from "../../lib/theme.ts";
+import { fitting, stateActions, stepBack } from "./actions.ts";
+import { Endings, Latest } from "./asking.ts";
+import { partOf, sidesOf } from "./chosen.ts";
+import { codeOf } from "./code.ts";
+import { button, make, set } from "./elements.ts";
+import { emptyState } from "./empty.ts";
+import { Header } from "./header.ts";
+import { headsView } from "./heads.ts";
+import { Help } from "./help.ts";
+import { type Actions, press } from "./keys.ts";
+import { codeOfError, isCancelled, Notices, progressText } from "./notices.ts";
+import { middlePane, type Pane, sidePane } from "./panes.ts";
+import { Saver } from "./saver.ts";
+import type { Opened, Source } from "./source.ts";
+import type { State } from "./state.ts";
+import { stripView } from "./strip.ts";
+import type { Context, View } from "./view.ts";
+
+const TABS = { heads: "heads", middle: "head", side: "token" } as const;
+/** What a start mends: nobody there to ask, or an attention that was let go of. */
+const STARTS = ["model_kernel_not_running", "model_kernel_stopping", "connection_lost", "attention_not_found"];
+const MADE_AGAIN = "The model kernel had let go of this attention, so it was made again.";
+
+export class Shell {
+  readonly element: HTMLElement;
+  #source: Source;
+  #store: Store<State>;
+  #header = new Header();
+  #notices = new Notices();
+  #help = new Help();
+  #body = make("div", { class: "gpt-body" });
+  #foot = make("div", { class: "gpt-foot" });
+  #tabs = make("div", { class: "gpt-choice gpt-tabs", role: "group", "aria-label": "panes" });
+  #live = make("div", { class: "gpt-hidden", role: "status", "aria-live": "polite" });
+  #endings = new Endings();
+  #opening = new Latest();
+  #starting = new Latest();
+  #ofOpened = new Endings();
+  #actions: Actions | null = null;
+  #views: View[] = [];
+  #chooses: boolean;
+
+  /** `chooses`: whether to begin with the head that the panel found interesting. */
+  constructor(source: Source, store: Store<State>, chooses: boolean) {
+    this.#source = source;
+    this.#store = store;
+    this.#chooses = chooses;
+    this.element = make(
+      "div",
+      { class: "gpt-attention", tabindex: -1, "data-lm-suppress-shortcuts": "true", "data-pane": "middle" },
+      this.#header.element,
+      this.#notices.element,
+      this.#tabs,
+      this.#body,
+      this.#foot,
+      this.#help.element,
+      this.#live,
+    );
+    this.#tabs.hidden = true;
+    this.#showTabs();
+    this.#listen();
+    this.#open();
+  }
+
+  destroy(): void {
+    this.#opening.end();
+    this.#starting.end();
+    this.#ofOpened.end();
+    this.#header.destroy();
+    this.#help.destroy();
+    this.#endings.end();
+    this.element.remove();
+  }
+
+  #listen(): void {
+    const theme = (): void => {
+      const dark = isDark();
+      set(this.element, { "data-theme": dark ? "dark" : "light" });
+    };
+    theme();
+    this.#endings.add(
+      onThemeChange(theme),
+      this.#source.onAgain?.(() => this.#notices.say("sign", MADE_AGAIN)) ?? (() => undefined),
+    );
+    this.#endings.listen(this.element, "keydown", (event) => {
+      // Escape that nobody needs leaves the panel; all else stays here, so that the notebook does nothing of its own.
+      if (this.#actions !== null && press(event, this.#actions)) event.preventDefault();
+      event.stopPropagation();
+    });
+    // A click anywhere in the panel gives it the keys; what can have the focus itself takes it from the event.
+    this.#endings.listen(this.element, "mousedown", () => {
+      if (!this.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
+    });
+  }
+
+  #showTabs(): void {
+    const names = Object.keys(TABS) as (keyof typeof TABS)[];
+    const buttons = names.map((name) =>
+      button(TABS[name], { does: `show the pane: ${TABS[name]}`, press: () => this.#choosePane(name) }),
+    );
+    this.#tabs.replaceChildren(...buttons);
+    this.#choosePane("middle");
+  }
+
+  /** Where there is room for one pane only, this one is shown. */
+  #choosePane(chosen: keyof typeof TABS): void {
+    this.element.dataset.pane = chosen;
+    const names = Object.keys(TABS);
+    [...this.#tabs.children].forEach((each, index) => set(each, { "aria-pressed": String(names[index] === chosen) }));
+    for (const view of this.#views) view.resize?.();
+  }
+
+  /** Opens the panel, or opens it again; what was shown stays until the answer is there. */
+  #open(): void {
+    if (this.#actions === null) this.#header.opening("reading the text …");
+    this.#opening.run(
+      (signal) => this.#source.open({ signal }),
+      (opened) => this.#show(opened),
+      (error) => {
+        if (this.#actions === null) this.#header.opening("");
+        this.#failed(error);
+      },
+    );
+  }
+
+  #show(opened: Opened): void {
+    this.#close();
+    if (this.#chooses) this.#store.set({ layer: opened.chosen.layer, head: opened.chosen.head });
+    this.#chooses = false;
+    const longest = Math.max(opened.info.tokens.length, opened.info.target_tokens.length);
+    if (longest > 0 && opened.info.parts.length > 0) this.#store.set(fitting(this.#store.get(), opened));
+    if (longest < 2) this.#showEmpty(longest);
+    else this.#showViews(opened);
+  }
+
+  #showEmpty(count: number): void {
+    this.#header.opening(count === 0 ? "no tokens" : "1 token");
+    this.#foot.hidden = true;
+    this.#body.replaceChildren(emptyState(count, (code) => this.#copy(code)));
+  }
+
+  #showViews(opened: Opened): void {
+    const context = this.#context(opened);
+    const strip = stripView(context);
+    const middle = middlePane(context);
+    const side = sidePane(context);
+    const saver = this.#saver(strip, middle, side);
+    this.#header.show(opened, this.#store, { copy: () => this.#copySeen(opened), help: () => this.#help.show(), saver: saver.element });
+    this.#foot.hidden = this.#tabs.hidden = false;
+    this.#foot.replaceChildren(strip.element);
+    this.#actions = this.#actionsOf(opened, strip, saver);
+    const heads = make("div", { class: "gpt-pane gpt-heads-pane" });
+    this.#body.replaceChildren(heads, middle.element, side.element);
+    this.#views = [strip, middle, side];
+    strip.resize?.();
+    middle.resize?.();
+    // The chosen head is asked for first, and painted before the many.
+    let frame = requestAnimationFrame(() => {
+      frame = requestAnimationFrame(() => {
+        const view = headsView(context);
+        heads.replaceChildren(view.element);
+        view.resize?.();
+        this.#views.push(view);
+      });
+    });
+    const observer = new ResizeObserver(() => strip.resize?.());
+    observer.observe(this.element);
+    this.#ofOpened.add(
+      this.#store.on(["view"], () => this.#choosePane("middle")),
+      this.#store.on(["side"], () => this.#store.get().side !== "" && this.#choosePane("side")),
+      () => cancelAnimationFrame(frame),
+      () => observer.disconnect(),
+      () => saver.destroy(),
+      () => this.#views.splice(0).forEach((view) => view.destroy()),
+    );
+  }
+
+  #close(): void {
+    this.#ofOpened.end();
+    this.#actions = null;
+    this.#tabs.hidden = true;
+    this.#body.replaceChildren();
+    this.#foot.replaceChildren();
+  }
+
+  #context(opened: Opened): Context {
+    return {
+      store: this.#store,
+      source: this.#source,
+      opened,
+      dark: isDark,
+      onTheme: onThemeChange,
+      announce: (text) => (this.#live.textContent = text),
+      failed: (error) => this.#failed(error),
+      hover: new Store<{ query: number | null; key: number | null }>({ query: null, key: null }),
+    };
+  }
+
+  #actionsOf(opened: Opened, strip: { find(): void }, saver: Saver): Actions {
+    return {
+      ...stateActions(this.#store, opened),
+      find: () => strip.find(),
+      copy: () => this.#copySeen(opened),
+      save: () => saver.open(),
+      projector: () => this.#project(),
+      help: () => (this.#help.shown ? this.#help.hide() : this.#help.show()),
+      back: () => this.#back(saver),
+    };
+  }
+
+  #back(saver: Saver): void {
+    if (this.#help.shown) return this.#help.hide();
+    if (saver.close()) return;
+    if (this.element.classList.contains("gpt-projector")) return this.#project();
+    if (stepBack(this.#store)) return;
+    // Nothing is left to go back from: the notebook has the keys again.
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+    this.element.parentElement?.closest<HTMLElement>("[tabindex]")?.focus({ preventScroll: true });
+  }
+
+  #project(): void {
+    this.element.classList.toggle("gpt-projector");
+    for (const view of this.#views) view.resize?.();
+  }
+
+  #saver(strip: View, middle: Pane, side: Pane): Saver {
+    const file = (what: string) => (): string => {
+      const { layer, head } = this.#store.get();
+      return `attention-${what}-layer-${layer}-head-${head}`;
+    };
+    const saved = [
+      { name: "the head", file: file("head"), view: () => middle.shown() },
+      { name: "the text", file: file("text"), view: () => strip },
+      { name: "the token", file: file("token"), view: () => side.shown() },
+    ];
+    return new Saver(saved, (error) => this.#failed(error));
+  }
+
+  #copySeen({ info }: Opened): void {
+    const state = this.#store.get();
+    this.#copy(codeOf(state, sidesOf(info, partOf(info, state.part).name), info.parts.length));
+  }
+
+  #copy(code: string): void {
+    const shown = (): void => this.#notices.say("sign", code);
+    // Pages that came over plain HTTP from another machine have no clipboard: there the code is shown, to be selected.
+    const clipboard = navigator.clipboard as Clipboard | undefined;
+    if (clipboard === undefined) shown();
+    else clipboard.writeText(code).then(() => this.#notices.say("sign", `copied: ${code.split("\n")[0]}`), shown);
+  }
+
+  #failed(error: unknown): void {
+    if (isCancelled(error)) return;
+    const text = error instanceof Error ? error.message : String(error);
+    const code = codeOfError(error);
+    if (this.#source.start === undefined || !STARTS.includes(code)) {
+      const again = { text: "try again", does: "open the panel again", press: () => this.#again() };
+      this.#notices.say(code === "not_saved" ? "sign" : "error", text, this.#actions === null && code !== "not_saved" ? again : null);
+      return;
+    }
+    // What was let go of is made again without a question: it only takes a moment.
+    if (code === "attention_not_found") this.#start(MADE_AGAIN);
+    else {
+      const press = (): void => this.#start("The model kernel was started.");
+      this.#notices.say("error", text, { text: "start", does: "start a model kernel", press });
+    }
+  }
+
+  #start(done: string): void {
+    const start = this.#source.start?.bind(this.#source);
+    if (start === undefined) return;
+    this.#notices.say("progress", "starting …");
+    this.#starting.run(
+      (signal) => start((progress) => this.#notices.say("progress", progressText(progress)), { signal }),
+      () => {
+        this.#notices.say("sign", done);
+        this.#open();
+      },
+      (error) => {
+        const again = { text: "try again", does: "start a model kernel", press: () => this.#start(done) };
+        this.#notices.say("error", error instanceof Error ? error.message : String(error), again);
+      },
+    );
+  }
+
+  #again(): void {
+    this.#notices.clear();
+    this.#open();
+  }
+}

@@ -1,0 +1,164 @@
+"""The attention panel in a real JupyterLab: every view, numbers that are the model's, and keys that stay in the panel."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=60_000)
+
+PICTURES = Path(__file__).parents[2] / "build" / "pictures"
+
+TEXT = "Once upon a time there was a little fox named Pip. Pip wanted to see the sea. One day Pip"
+IMPORT = "import json, numpy as np, gpt_notebook as gpt"
+MAKE = f"panel = gpt.AttentionPanel({TEXT!r}, layer=1, head=5, query=13)\npanel"
+
+
+class View:
+    """One panel on the page."""
+
+    def __init__(self, page, number=0):
+        self.page = page
+        self.element = page.locator(".gpt-attention").nth(number)
+        self.tokens = self.element.locator(".gpt-strip .gpt-token")
+        self.says = self.element.locator(".gpt-strip .gpt-says")
+        self.notice = self.element.locator(".gpt-notice")
+        self.view = self.element.get_by_role("group", name="view")
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+
+
+@pytest.fixture
+def opened(lab, page):
+    """A panel, and what the page asks for that is not JupyterLab's."""
+    page.asked_elsewhere = []
+    inside = (lab.url, lab.url.replace("http", "ws"), "data:", "blob:")
+    page.on(
+        "request", lambda request: None if request.url.startswith(inside) else page.asked_elsewhere.append(request.url)
+    )
+    lab.open(page, "panel", [IMPORT, MAKE, "1 + 1"])
+    lab.command(page, "notebook:run-all-cells")
+    view = View(page)
+    expect(view.tokens).to_have_count(22)
+    expect(view.says).to_contain_text("“wanted” (13) attends to in L1 H5")
+    return view
+
+
+def run(lab, page, code):
+    """Run code in the notebook and return what it prints."""
+    lab.command(page, "notebook:insert-cell-below")
+    cell = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell.jp-mod-active")
+    cell.locator(".cm-content").click()
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")
+    output = cell.locator(".jp-OutputArea-output pre")
+    expect(output).to_have_count(1)
+    return output.inner_text()
+
+
+def test_every_view_opens_without_an_error_or_a_request_to_somewhere_else(page, opened):
+    opened.tokens.nth(13).click()
+    opened.press("2")
+    expect(opened.element.locator(".gpt-lines-view")).to_be_visible()
+    opened.press("3")
+    expect(opened.element.locator(".gpt-steps-table")).to_be_visible()
+    opened.press("1")
+    expect(opened.element.locator(".gpt-plot")).to_be_visible()
+    opened.press("4")
+    expect(opened.element.locator(".gpt-lens tr")).to_have_count(7)
+    opened.press("x")
+    expect(opened.element.locator(".gpt-ablate")).to_contain_text("nats")
+    opened.press("?")
+    expect(opened.element.get_by_role("dialog", name="keys")).to_be_visible()
+    opened.press("Escape")
+    expect(opened.element.get_by_role("dialog", name="keys")).to_be_hidden()
+    expect(opened.notice).to_be_hidden()
+    assert page.console_errors == []
+    assert page.asked_elsewhere == []
+
+
+def test_the_steps_are_the_models_own_numbers(opened):
+    opened.tokens.nth(13).click()
+    opened.press("3")
+    steps = opened.element.locator(".gpt-steps")
+    for name, what in (("scale", "raw scores"), ("softmax", "weights"), ("Σ w · v", "output")):
+        steps.get_by_role("tab", name=name).click()
+        expect(steps).to_contain_text(f"✓ equal to the model's {what}")
+
+
+def test_a_weight_under_the_pointer_is_the_exact_float32(lab, page, opened):
+    opened.element.get_by_role("button", name="hide the first token").click()
+    opened.tokens.nth(13).click()
+    opened.tokens.nth(3).hover()
+    value = opened.element.locator(".gpt-strip .gpt-value")
+    expect(value).to_contain_text("time (3)")
+    shown = value.inner_text().split()[-1]
+    # One row by itself, as the panel asks for it: a product of other sizes is rounded in another order.
+    exact = run(lab, page, "print(str(panel.attention.map(1, 5, queries=13)[0, 3]))")
+    assert float(shown) == float(exact)
+
+
+def test_hiding_the_first_token_divides_by_what_is_left_and_says_so(lab, page, opened):
+    expect(opened.element.locator(".gpt-strip .gpt-sign")).to_contain_text("first token hidden")
+    opened.tokens.nth(13).hover()
+    value = opened.element.locator(".gpt-strip .gpt-value")
+    expect(value).to_contain_text("(13)")
+    shown = float(value.inner_text().split()[-1])
+    exact = float(run(lab, page, "row = panel.attention.map(1, 5)[13]; print(row[13] / row[1:].sum())"))
+    assert shown == pytest.approx(exact, rel=1e-6)
+
+
+def test_the_notebooks_keys_do_nothing_while_the_panel_has_the_focus(page, opened):
+    cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
+    expect(cells).to_have_count(3)
+    opened.tokens.nth(5).click()
+    opened.press("a", "b", "d", "d", "m", "y", "x", "z", "Shift+M")
+    opened.press("ArrowRight")
+    expect(opened.says).to_contain_text("(6)")
+    expect(cells).to_have_count(3)
+
+
+def test_the_state_in_python_is_what_is_seen(lab, page, opened):
+    opened.tokens.nth(7).click()
+    opened.press("d", "2", ".")
+    expect(opened.says).to_contain_text("(7) is attended by in L1 H6")
+    state = json.loads(run(lab, page, "print(json.dumps(panel.state))"))
+    assert (state["key"], state["direction"], state["view"], state["head"]) == (7, "by", "lines", 6)
+
+
+def test_two_views_of_a_panel_show_the_same(lab, page):
+    lab.open(page, "twice", [IMPORT, MAKE, "panel"])
+    lab.command(page, "notebook:run-all-cells")
+    views = View(page, 0), View(page, 1)
+    for view in views:
+        expect(view.tokens).to_have_count(22)
+    views[1].tokens.nth(8).click()
+    expect(views[0].says).to_contain_text("“fox” (8)")
+
+
+def test_a_model_kernel_that_is_gone_is_started_by_a_button(lab, page, opened):
+    assert run(lab, page, "gpt.shutdown(force=True); print('stopped')") == "stopped\n"
+    opened.tokens.nth(4).click()
+    expect(opened.notice).to_contain_text("not running")
+    opened.element.get_by_role("button", name="start a model kernel").click()
+    expect(opened.notice).to_contain_text("The model kernel was started.")
+    expect(opened.says).to_contain_text("“there” (4)")
+    opened.tokens.nth(9).click()
+    expect(opened.element.locator(".gpt-card")).to_contain_text("at “named” (9)")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("Light", 1400), ("Dark", 1400), ("Light", 620)])
+def test_the_panel_is_as_wide_as_its_cell(lab, page, theme, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    lab.open(page, f"wide-{theme}-{width}", [IMPORT, MAKE], theme=f"JupyterLab {theme}")
+    lab.command(page, "notebook:run-all-cells")
+    view = View(page)
+    expect(view.tokens).to_have_count(22)
+    expect(view.element).to_have_attribute("data-theme", theme.lower())
+    assert view.element.evaluate("element => element.scrollWidth <= element.clientWidth")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"attention-panel-{theme}-{width}.png")
