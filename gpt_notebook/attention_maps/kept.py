@@ -197,15 +197,15 @@ def answer_to(request: StreamRequest, kind: type[_Event], on_progress: OnProgres
     Raises:
         GptNotebookError: what the model kernel says about a request that failed.
     """
-    answer = answering(request, kind)
-    while True:
-        try:
-            progress = next(answer)
-        except StopIteration as end:
-            found: _Event = end.value
-            return found
-        if on_progress is not None:
-            on_progress(progress)
+    with _interrupts_in_one_line(), contextlib.closing(answering(request, kind)) as answer:
+        while True:
+            try:
+                progress = next(answer)
+            except StopIteration as end:
+                found: _Event = end.value
+                return found
+            if on_progress is not None:
+                on_progress(progress)
 
 
 def answering(request: StreamRequest, kind: type[_Event]) -> Generator[Progress, None, _Event]:
