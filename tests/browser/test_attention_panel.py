@@ -122,6 +122,15 @@ def test_the_notebooks_keys_do_nothing_while_the_panel_has_the_focus(page, opene
     expect(cells).to_have_count(3)
 
 
+def test_the_panel_keeps_the_focus_when_what_had_it_is_gone_and_escape_gives_it_back(page, opened):
+    cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
+    opened.element.locator(".gpt-plot").click()
+    opened.press("2", "3")
+    expect(opened.element.locator(".gpt-steps-table")).to_be_visible()
+    opened.press("Escape", "Escape", "Escape", "b")
+    expect(cells).to_have_count(4)
+
+
 def test_the_state_in_python_is_what_is_seen(lab, page, opened):
     opened.tokens.nth(7).click()
     opened.press("d", "2", ".")

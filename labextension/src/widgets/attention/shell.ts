@@ -86,15 +86,17 @@ export class Shell {
       onThemeChange(theme),
       this.#source.onAgain?.(() => this.#notices.say("sign", MADE_AGAIN)) ?? (() => undefined),
     );
+    // What had the focus may be gone after a click or a key; the panel keeps it, so that the next key is its own too.
+    const keep = (): void => {
+      if (document.activeElement === document.body) this.element.focus({ preventScroll: true });
+    };
     this.#endings.listen(this.element, "keydown", (event) => {
-      // Escape that nobody needs leaves the panel; all else stays here, so that the notebook does nothing of its own.
       if (this.#actions !== null && press(event, this.#actions)) event.preventDefault();
+      // Nothing of it is for the notebook, which has keys of its own.
       event.stopPropagation();
+      queueMicrotask(keep);
     });
-    // A click anywhere in the panel gives it the keys; what can have the focus itself takes it from the event.
-    this.#endings.listen(this.element, "mousedown", () => {
-      if (!this.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
-    });
+    this.#endings.listen(this.element, "click", () => queueMicrotask(keep));
   }
 
   #showTabs(): void {
