@@ -154,6 +154,8 @@ class Patching(_Shown):
         rows = [(str(each.layer), str(each.head), f"{each.score:.2f}") for each in self.top()]
         title = f"heads that bring back {name_of(self.answer)} over {name_of(self.wrong)}"
         line = f"logit difference: clean {self.clean:.2f} · corrupt {self.corrupt:.2f}"
+        if self.clean < self.corrupt:
+            line += "; the corrupt text has more of it, which is brought down: swap the texts, or answer and wrong"
         return Report((Table(("layer", "head", "brought back"), rows, title, frozenset({0, 1, 2})),), line)
 
 

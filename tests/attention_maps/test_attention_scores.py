@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -252,6 +253,13 @@ def test_patching_says_which_head_carries_the_answer(engine):
     assert len(patching.clean_tokens) == len(patching.corrupt_tokens) == 5
     assert repr(patching) == "<Patching 2 layers, 3 heads: '·Pip' over '·Mia', -2.00 to 2.00, storyteller>"
     assert "logit difference: clean 2.00" in patching._repr_mimebundle_()["text/plain"]
+
+
+def test_patching_says_when_the_corrupt_text_has_more_of_the_answer(engine):
+    patching = gpt.patch("Pip has a red ball", "Mia has a red ball", answer=" Pip", wrong=" Mia")
+    assert "swap" not in patching._repr_mimebundle_()["text/plain"]
+    turned = replace(patching, clean=patching.corrupt, corrupt=patching.clean)
+    assert "swap the texts, or answer and wrong" in turned._repr_mimebundle_()["text/plain"]
 
 
 def test_what_patching_refuses(engine):
