@@ -40,6 +40,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 """What those parts of the state can be that are words."""
 
+PAIR = 2
+
 
 class AttentionPanel(Panel, bundle="attention"):
     """Explore the attention of a text, of a completion with its prompt, or of an `Attention`.
@@ -105,6 +107,9 @@ class AttentionPanel(Panel, bundle="attention"):
         generated = len(text.prompt_token_ids) if isinstance(text, Completion) else None
         self._answers = AttentionAnswers(self.attention, self.other, generated=generated)
         part: Part = state.get("part", self.attention.parts[0].name)
+        for name in ("query", "key"):
+            if type(position := state.get(name)) is int and position < 0:
+                state[name] = position + self._most_tokens
         super().__init__(**{"part": part, **self._best(part, state), **state})
 
     @property
@@ -121,9 +126,29 @@ class AttentionPanel(Panel, bundle="attention"):
         if key in CHOICES:
             return value in CHOICES[key]
         if key in ("layer", "head"):
-            most = self.attention.n_layers if key == "layer" else self.attention.n_heads
-            return type(value) is int and 0 <= value < most
+            return _within(value, self.attention.n_layers if key == "layer" else self.attention.n_heads)
+        if key in ("query", "key"):
+            return value is None or _within(value, self._most_tokens)
+        if key == "pinned":
+            return value is None or (
+                isinstance(value, Mapping) and self._is_head((value.get("layer"), value.get("head")))
+            )
+        if key == "ablated":
+            return isinstance(value, list | tuple) and all(self._is_head(each) for each in value)
         return super().valid(key, value)
+
+    def _is_head(self, pair: Any) -> bool:
+        """Return whether something is a pair of a layer and a head."""
+        if not isinstance(pair, list | tuple) or len(pair) != PAIR:
+            return False
+        shown = [each for each in (self.attention, self.other) if each is not None]  # either of them can be pinned
+        return _within(pair[0], max(each.n_layers for each in shown)) and _within(
+            pair[1], max(each.n_heads for each in shown)
+        )
+
+    @property
+    def _most_tokens(self) -> int:
+        return max(max(each.n_queries, each.n_keys) for each in self.attention.parts)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save what was looked at as one page that works offline, and return where it is.
@@ -189,6 +214,10 @@ class AttentionPanel(Panel, bundle="attention"):
         return {}
 
 
+def _within(value: Any, most: int) -> bool:
+    return type(value) is int and 0 <= value < most
+
+
 def _attention(text: str | Completion | Attention, model: Model, options: Mapping[str, Any]) -> Attention:
     """Return the attention of something.
 
@@ -212,7 +241,10 @@ def _compared(
 ) -> Attention | None:
     """Return what to compare with: another text, the same in another model, or nothing."""
     if other is not None:
-        return _attention(other, other_model if isinstance(other, Attention) else other_model or model, options)
+        if not isinstance(other, Attention):
+            # Two texts are compared in one model, unless two are named.
+            other_model = other_model or model or (None if isinstance(text, str) else text.model)
+        return _attention(other, other_model, options)
     if other_model is None:
         return None
     if not isinstance(text, Attention):

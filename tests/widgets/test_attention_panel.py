@@ -346,3 +346,30 @@ def test_every_kind_of_model_can_be_explored(family, built, monkeypatch, tmp_pat
             output = panel.attention.output(layer, 1, part=part.name)[-1]
             np.testing.assert_allclose(floats(buffers[-1], steps["shapes"]["output"]), output, atol=1e-5)
             assert "<img" in panel.twin()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"ablated": [5]},
+        {"ablated": [(99, 0)]},
+        {"query": "fox"},
+        {"query": 999},
+        {"key": -999},
+        {"pinned": (1, 2)},
+        {"pinned": {"layer": 0, "head": 99}},
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_it_is(state, engine, built):
+    with pytest.raises(InvalidRequest):
+        AttentionPanel(TEXT, **state)
+
+
+def test_a_position_may_count_from_the_end(engine, built):
+    panel = AttentionPanel(TEXT, query=-1, ablated=[(0, 1)], pinned={"layer": 1, "head": 0})
+    assert panel.state["query"] == len(panel.attention.tokens) - 1
+
+
+def test_a_text_is_compared_in_the_model_of_the_first(engine, built):
+    panel = AttentionPanel(gpt.attention(TEXT, model="other"), other=TEXT)
+    assert panel.other.model == "other"
