@@ -37,6 +37,7 @@ from gpt_notebook.attention_protocol import Lens as LensEvent
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Token
+from gpt_notebook.visible_text import visible
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -103,7 +104,7 @@ class Attention:
             counted(self.n_layers, "layer"),
             counted(self.n_heads, "head"),
         )
-        return f"<Attention {', '.join(sizes)}, {self.model}>"
+        return f"<Attention {', '.join(sizes)}, {visible(self.model)}>"
 
     def __eq__(self, other: object) -> bool:
         return self.id == other.id if isinstance(other, Attention) else NotImplemented

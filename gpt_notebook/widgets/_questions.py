@@ -39,8 +39,10 @@ class Remembered:
 
     @property
     def bytes(self) -> int:
-        """What the buffers take."""
-        return sum(len(buffer) for _, buffers in (self.answer, *self.parts) for buffer in buffers)
+        """What it takes, about: the buffers, and the rest as text."""
+        told = (self.answer, *self.parts)
+        texts = len(json.dumps([self.params, *(result for result, _ in told)], default=str))
+        return texts + sum(len(buffer) for _, buffers in told for buffer in buffers)
 
     def to_json(self) -> dict[str, Any]:
         """Return it with the buffers in base64, as `saved-source.ts` reads it."""

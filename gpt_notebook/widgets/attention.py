@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gpt_notebook import arguments
 from gpt_notebook.attention_maps import functions
@@ -19,6 +19,7 @@ from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.session import Model, session
 from gpt_notebook.suggestions import unknown_name
+from gpt_notebook.visible_text import visible
 from gpt_notebook.widgets._attention_answers import AttentionAnswers
 from gpt_notebook.widgets._panel import STATIC, Panel
 from gpt_notebook.widgets._questions import ask
@@ -32,7 +33,6 @@ SAVED_SIZE = 64
 """Rows and columns of the small pictures in a page, as views ask for them."""
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "part": get_args(Part),
     "direction": ("to", "by"),
     "view": ("matrix", "lines", "steps"),
     "side": ("", "lens", "ablate", "diff"),
@@ -123,19 +123,21 @@ class AttentionPanel(Panel, bundle="attention"):
 
     def valid(self, key: str, value: Any) -> bool:
         """Return whether a value of the state makes sense."""
-        if key in CHOICES:
-            return value in CHOICES[key]
-        if key in ("layer", "head"):
-            return _within(value, self.attention.n_layers if key == "layer" else self.attention.n_heads)
-        if key in ("query", "key"):
-            return value is None or _within(value, self._most_tokens)
-        if key == "pinned":
-            return value is None or (
-                isinstance(value, Mapping) and self._is_head((value.get("layer"), value.get("head")))
-            )
-        if key == "ablated":
-            return isinstance(value, list | tuple) and all(self._is_head(each) for each in value)
-        return super().valid(key, value)
+        match key:
+            case "part":
+                valid = value in {each.name for each in self.attention.parts}
+            case "layer" | "head":
+                valid = _within(value, self.attention.n_layers if key == "layer" else self.attention.n_heads)
+            case "query" | "key":
+                valid = value is None or _within(value, self._most_tokens)
+            case "pinned":
+                pair = (value.get("layer"), value.get("head")) if isinstance(value, Mapping) else None
+                valid = value is None or self._is_head(pair)
+            case "ablated":
+                valid = isinstance(value, list | tuple) and all(self._is_head(each) for each in value)
+            case _:
+                valid = value in CHOICES[key] if key in CHOICES else super().valid(key, value)
+        return valid
 
     def _is_head(self, pair: Any) -> bool:
         """Return whether something is a pair of a layer and a head."""
@@ -204,7 +206,7 @@ class AttentionPanel(Panel, bundle="attention"):
     def __repr__(self) -> str:
         layer, head = self.chosen
         tokens = counted(len(self.attention.tokens), "token")
-        return f"<AttentionPanel {tokens}, layer {layer} head {head}, {self.attention.model}>"
+        return f"<AttentionPanel {tokens}, layer {layer} head {head}, {visible(self.attention.model)}>"
 
     def _best(self, part: Part, state: Mapping[str, Any]) -> dict[str, int]:
         """Return the head most worth a look, of the layer or with the number that somebody has named."""

@@ -82,7 +82,7 @@ def test_the_latest_answer_to_a_question_counts():
 
 
 def test_the_oldest_are_forgotten_when_there_are_too_many():
-    memory = Memory(most=10)
+    memory = Memory(most=2 * remembered(0).bytes)
     for number in range(4):
         memory.keep(remembered(number))
     assert [each.params["number"] for each in memory.all()] == [2, 3]
@@ -92,10 +92,15 @@ def test_the_oldest_are_forgotten_when_there_are_too_many():
 
 
 def test_what_is_too_large_by_itself_takes_no_others_place():
-    memory = Memory(most=10)
+    memory = Memory(most=remembered(1).bytes)
     memory.keep(remembered(1))
-    memory.keep(remembered(2, size=11))
+    memory.keep(remembered(2, size=1000))
     assert [each.params["number"] for each in memory.all()] == [1]
+
+
+def test_an_answer_without_buffers_counts_by_its_text():
+    answer = Remembered("lens", {"position": 3}, ({"layers": ["x" * 5000]}, []))
+    assert 5000 < answer.bytes < 6000
 
 
 # --- a panel --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /** What is chosen: the tokens of a part, the chosen one of them, and what one head makes of it. */
 
 import type { AttentionInfo, AttentionPart, Token } from "../../protocol.ts";
-import type { Options, Source } from "./source.ts";
+import type { Opened, Options, Source } from "./source.ts";
 import type { Head, State } from "./state.ts";
 
 /** The tokens along a map's sides; the same list where a text attends to itself. */
@@ -101,6 +101,19 @@ export function largest(weights: Float32Array, count: number): number[] {
     if (found.length > count) found.pop();
   });
   return found;
+}
+
+/** A model's name; the folder's where it is a path on this computer. */
+export function modelName({ model }: AttentionInfo): string {
+  const local = /^([/~\\]|[A-Za-z]:[/\\])/.test(model);
+  return local ? (model.split(/[/\\]/).filter(Boolean).at(-1) ?? model) : model;
+}
+
+/** What the panel's attention is compared with: by its model, or as the other text of the same one. */
+export function otherName({ info, other }: Opened): string {
+  if (other === null || (other.model === info.model && other.fingerprint === info.fingerprint)) return "the other text";
+  const name = modelName(other);
+  return name === modelName(info) ? `the other ${name}` : name;
 }
 
 export function headName({ layer, head }: Head): string {

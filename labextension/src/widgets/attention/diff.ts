@@ -4,7 +4,7 @@ import { colorOf, css, sequential, type Span } from "../../lib/color.ts";
 import { legend } from "../../lib/legend.ts";
 import { short } from "../../lib/numbers.ts";
 import { Endings, Latest } from "./asking.ts";
-import { headName } from "./chosen.ts";
+import { headName, modelName, otherName } from "./chosen.ts";
 import { button, make } from "./elements.ts";
 import type { Table } from "./source.ts";
 import type { Head } from "./state.ts";
@@ -32,6 +32,7 @@ export function diffView(context: Context): View {
     const span = { low: 0, high: moved[0]?.value || 1, log: store.get().log };
     scale.show({ title: "moved, nats", span, scale: sequential(dark()) });
     const { layer, head } = store.get();
+    const same = opened.other?.model === opened.info.model;
     const rows = moved.slice(0, SHOWN).map((each) => {
       const bar = make("span", { class: "gpt-bar gpt-after" });
       bar.style.width = `${(100 * each.value) / span.high}%`;
@@ -48,8 +49,8 @@ export function diffView(context: Context): View {
     element.replaceChildren(
       make(
         "p",
-        { class: "gpt-explains" },
-        `how far each head of ${opened.other!.model} is from ${opened.info.model}: Jensen-Shannon divergence, 0 to 0.69`,
+        { class: "gpt-explains", title: `${opened.other!.model}, ${opened.info.model}` },
+        `how far each head of ${otherName(opened)} is from ${same ? "this one" : modelName(opened.info)}: Jensen-Shannon divergence, 0 to 0.69`,
       ),
       gridOf(table, span, dark(), { layer, head }, choose),
       scale.element,

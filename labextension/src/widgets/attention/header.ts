@@ -4,6 +4,7 @@ import { grouped } from "../../lib/numbers.ts";
 import { SCORE_KINDS, type ScoreKind } from "../../protocol.ts";
 import type { Store } from "../../lib/store.ts";
 import { Endings } from "./asking.ts";
+import { modelName } from "./chosen.ts";
 import { button, make, set, told } from "./elements.ts";
 import type { Opened } from "./source.ts";
 import type { State } from "./state.ts";
@@ -40,7 +41,7 @@ export class Header {
     copy.append(make("span", { class: "gpt-roomy" }, " code"));
     const help = button("?", { does: "list the keys", key: "?", press: () => actions.help() });
     this.element.replaceChildren(
-      make("span", { class: "gpt-name" }, make("b", {}, "Attention"), ` ${sizes(opened)}`),
+      make("span", { class: "gpt-name", title: models(opened) }, make("b", {}, "Attention"), ` ${sizes(opened)}`),
       ...this.#part(opened, store),
       make("span", { class: "gpt-space" }),
       ...this.#score(store),
@@ -122,9 +123,14 @@ export class Header {
   }
 }
 
+/** The models' whole names. */
+function models({ info, other }: Opened): string {
+  return other === null || other.model === info.model ? info.model : `${info.model}, beside ${other.model}`;
+}
+
 function sizes({ info, other }: Opened): string {
   const tokens = (count: number): string => `${grouped(count)} token${count === 1 ? "" : "s"}`;
   const target = info.target_tokens.length > 0 ? ` and ${grouped(info.target_tokens.length)} of the target` : "";
-  const beside = other === null ? "" : `, beside ${other.model === info.model ? `another of ${tokens(other.tokens.length)}` : other.model}`;
-  return `${info.model} · ${tokens(info.tokens.length)}${target}${beside}`;
+  const beside = other === null ? "" : `, beside ${other.model === info.model ? `another of ${tokens(other.tokens.length)}` : modelName(other)}`;
+  return `${modelName(info)} · ${tokens(info.tokens.length)}${target}${beside}`;
 }

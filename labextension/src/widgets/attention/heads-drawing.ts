@@ -105,7 +105,8 @@ function strike(context: CanvasRenderingContext2D, { left, top, side }: Place, p
 function drawMark(context: CanvasRenderingContext2D, place: Place, { state, hovered, active, palette }: Scene): void {
   const is = (head: Head | null) => head !== null && head.layer === place.layer && head.head === place.head;
   const chosen = is(state);
-  const pinned = is(state.pinned);
+  // A head of the other attention is none of these.
+  const pinned = state.pinned?.which !== 1 && is(state.pinned);
   const { left, top, side } = place;
   const outline = (distance: number, width: number, color: string, dashes: number[] = []) => {
     context.strokeStyle = color;

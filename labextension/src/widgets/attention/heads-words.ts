@@ -13,7 +13,7 @@ export function headInWords({ layer, head }: Head, part: AttentionPart, state: R
   const told = [`layer ${layer} head ${head}`];
   if (score !== null && score !== undefined) told.push(`${state.score} ${short(score, 3)}`);
   if (shared > 0 && shared < count) told.push(`key head ${Math.floor(head / Math.floor(count / shared))}`);
-  if (state.pinned?.layer === layer && state.pinned.head === head) told.push("pinned");
+  if (state.pinned?.layer === layer && state.pinned.head === head && state.pinned.which !== 1) told.push("pinned");
   if (state.ablated.some(([l, h]) => l === layer && h === head)) told.push("switched off");
   return told.join(" · ");
 }

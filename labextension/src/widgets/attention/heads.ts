@@ -175,7 +175,7 @@ export const headsView: MakeView = (context: Context) => {
     if (where.layer < 0) return;
     const { layer, head: index } = where;
     const { pinned } = store.get();
-    if (pin) store.set({ pinned: pinned && same(pinned, where) ? null : { layer, head: index } });
+    if (pin) store.set({ pinned: pinned && pinned.which !== 1 && same(pinned, where) ? null : { layer, head: index } });
     else store.set({ layer, head: index });
     context.announce(`${pin ? (store.get().pinned ? "pinned" : "unpinned") : "chosen"}: ${sentence(where)}`);
   }

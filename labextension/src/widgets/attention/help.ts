@@ -1,28 +1,24 @@
 /** The list of keys, over the panel. */
 
-import { Endings } from "./asking.ts";
 import { button, make } from "./elements.ts";
 import { KEYS, WITHIN } from "./keys.ts";
 
 export class Help {
   readonly element: HTMLElement;
-  #endings = new Endings();
   #before: Element | null = null;
   #close: HTMLButtonElement;
 
   constructor() {
     this.#close = button("×", { does: "close", key: "Escape", class: "gpt-close", press: () => this.hide() });
-    const rows = [...KEYS, ...WITHIN].map(({ shown, does }) => [make("dt", {}, make("kbd", {}, shown)), make("dd", {}, does)]);
+    const rows = [...KEYS, ...WITHIN].map(({ shown, does }) =>
+      make("div", { class: "gpt-help-key" }, make("dt", {}, make("kbd", {}, shown)), make("dd", {}, does)),
+    );
     this.element = make(
       "div",
       { class: "gpt-help", role: "dialog", "aria-label": "keys", hidden: true },
       make("div", { class: "gpt-pane-title" }, "keys", this.#close),
-      make("dl", {}, ...rows.flat()),
+      make("dl", {}, ...rows),
     );
-    // Its only control keeps the focus until it is closed.
-    this.#endings.listen(this.element, "keydown", (event) => {
-      if (event.key === "Tab") event.preventDefault();
-    });
   }
 
   get shown(): boolean {
@@ -40,7 +36,11 @@ export class Help {
     if (this.#before instanceof HTMLElement) this.#before.focus({ preventScroll: true });
   }
 
-  destroy(): void {
-    this.#endings.end();
+  /** Whether a key is kept from all else: while the list is open, those that neither close it nor are the browser's. */
+  keeps(event: KeyboardEvent): boolean {
+    const others = event.ctrlKey || event.metaKey || event.altKey || /^F\d+$/.test(event.key);
+    if (!this.shown || others) return false;
+    const presses = event.target === this.#close && (event.key === "Enter" || event.key === " ");
+    return !presses && event.key !== "Escape" && event.key !== "?";
   }
 }

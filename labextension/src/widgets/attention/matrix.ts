@@ -7,7 +7,7 @@ import { legend, type LegendContent } from "../../lib/legend.ts";
 import { grouped } from "../../lib/numbers.ts";
 import { clamped, fitted, levelFor, type Viewport, zoomed } from "../../lib/tiles.ts";
 import { Endings } from "./asking.ts";
-import { partOf, sidesOf } from "./chosen.ts";
+import { modelName, otherName, partOf, sidesOf } from "./chosen.ts";
 import { button, make, set } from "./elements.ts";
 import { pictureOf } from "./matrix-picture.ts";
 import { HeadPlot } from "./matrix-plot.ts";
@@ -18,7 +18,7 @@ import type { Context, MakeView } from "./view.ts";
 /** Pixels of a cell: of small maps when all is shown, and when zoomed in as far as it goes. */
 const [COMFORTABLE, LARGEST] = [40, 72];
 /** From this width on two maps are side by side, otherwise one below the other. */
-const [WIDE, BETWEEN] = [600, 16];
+const [WIDE, BETWEEN] = [480, 16];
 /** Pixels of a map's height: at least, at most, and as a share of the window's. */
 const [LOW, HIGH, SHARE] = [240, 600, 0.7];
 /** Milliseconds between questions for tiles while dragging. */
@@ -56,7 +56,7 @@ export const matrixView: MakeView = (context: Context) => {
 
   const first = () => shown[0] as HeadPlot;
   const limits = () => ({ smallest: fitted(first().size, first().extent, COMFORTABLE).scale, largest: LARGEST });
-  const names = () => shown.map(({ question }) => `layer ${question.layer} head ${question.head}${question.which === 1 ? ` of ${context.opened.other?.model ?? ""}` : ""}`);
+  const names = () => shown.map(({ question }) => `layer ${question.layer} head ${question.head}${question.which === 1 ? ` of ${otherName(context.opened)}` : ""}`);
 
   /** The heads to show, the chosen one first. */
   function questions(): HeadQuestion[] {
@@ -95,6 +95,7 @@ export const matrixView: MakeView = (context: Context) => {
   function describe(): void {
     const [one, other] = names();
     title.replaceChildren(one ?? "");
+    title.title = shown.some(({ question }) => question.which === 1) ? (context.opened.other?.model ?? "") : "";
     if (other) title.append(make("span", { class: "gpt-note" }, " and "), other);
     if (store.get().pinned) title.append(button("×", { does: "unpin the second head", class: "gpt-unpin", press: () => store.set({ pinned: null }) }));
     const { rows, columns } = first().size;
@@ -288,7 +289,7 @@ export const matrixView: MakeView = (context: Context) => {
     },
     png() {
       const hidden = store.get().hide_sink ? " · first key hidden, rows rescaled to 1" : "";
-      return pictureOf(plots, shown, { title: `${context.opened.info.model} · ${names().join(" and ")}${hidden}`, dark: context.dark(), legend: explained });
+      return pictureOf(plots, shown, { title: `${modelName(context.opened.info)} · ${names().join(" and ")}${hidden}`, dark: context.dark(), legend: explained });
     },
     destroy() {
       clearTimeout(later);

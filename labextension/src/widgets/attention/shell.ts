@@ -71,7 +71,6 @@ export class Shell {
     this.#starting.end();
     this.#ofOpened.end();
     this.#header.destroy();
-    this.#help.destroy();
     this.#endings.end();
     this.element.remove();
   }
@@ -90,6 +89,12 @@ export class Shell {
     const keep = (): void => {
       if (document.activeElement === document.body) this.element.focus({ preventScroll: true });
     };
+    const unlessHelp = (event: KeyboardEvent): void => {
+      if (!this.#help.keeps(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    };
+    this.#endings.listen(this.element, "keydown", unlessHelp, { capture: true });
     this.#endings.listen(this.element, "keydown", (event) => {
       if (this.#actions !== null && press(event, this.#actions)) event.preventDefault();
       // Nothing of it is for the notebook, which has keys of its own.
@@ -129,7 +134,19 @@ export class Shell {
     );
   }
 
+  /** Shows what was opened; a state that no view can show is said to be one. */
   #show(opened: Opened): void {
+    try {
+      this.#showOpened(opened);
+    } catch (error) {
+      this.#close();
+      this.#header.opening("");
+      const wrong = error instanceof TypeError;
+      this.#failed(wrong ? new Error(`The panel's state cannot be shown (${error.message}): set it, and then try again.`) : error);
+    }
+  }
+
+  #showOpened(opened: Opened): void {
     this.#close();
     if (this.#chooses) this.#store.set({ layer: opened.chosen.layer, head: opened.chosen.head });
     this.#chooses = false;
@@ -147,9 +164,15 @@ export class Shell {
 
   #showViews(opened: Opened): void {
     const context = this.#context(opened);
-    const strip = stripView(context);
-    const middle = middlePane(context);
-    const side = sidePane(context);
+    this.#ofOpened.add(() => this.#views.splice(0).forEach((view) => view.destroy()));
+    // Each is there to be taken away as soon as it is made: the next one may fail.
+    const kept = <Made extends View>(view: Made): Made => {
+      this.#views.push(view);
+      return view;
+    };
+    const strip = kept(stripView(context));
+    const middle = kept(middlePane(context));
+    const side = kept(sidePane(context));
     const saver = this.#saver(strip, middle, side);
     this.#header.show(opened, this.#store, { copy: () => this.#copySeen(opened), help: () => this.#help.show(), saver: saver.element });
     this.#foot.hidden = this.#tabs.hidden = false;
@@ -157,7 +180,6 @@ export class Shell {
     this.#actions = this.#actionsOf(opened, strip, saver);
     const heads = make("div", { class: "gpt-pane gpt-heads-pane" });
     this.#body.replaceChildren(heads, middle.element, side.element);
-    this.#views = [strip, middle, side];
     strip.resize?.();
     middle.resize?.();
     // The chosen head is asked for first, and painted before the many.
@@ -177,7 +199,6 @@ export class Shell {
       () => cancelAnimationFrame(frame),
       () => observer.disconnect(),
       () => saver.destroy(),
-      () => this.#views.splice(0).forEach((view) => view.destroy()),
     );
   }
 

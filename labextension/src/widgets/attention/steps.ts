@@ -28,12 +28,14 @@ class StepByStep {
   #step = NAMES.length - 1;
   #found: { steps: Steps; sums: Arithmetic } | null = null;
   #title = make("span", { class: "gpt-says" });
+  #sign = make("span", { class: "gpt-sign", title: "The steps are the model's own: here nothing is hidden, and no weight is divided by what is left" });
   #tabs = make("div", { class: "gpt-steps-tabs", role: "tablist", "aria-label": "steps" });
   #body = make("div", { class: "gpt-steps-body" });
 
   constructor(context: Context) {
     this.#context = context;
-    const head = make("div", { class: "gpt-view-head" }, this.#title);
+    const head = make("div", { class: "gpt-view-head" }, this.#title, this.#sign);
+    this.#sign.textContent = "all weights as they are, the first token's included";
     this.element = make("section", { class: "gpt-steps", "aria-label": "steps" }, head, this.#tabs, this.#body);
     NAMES.forEach((name, index) => {
       const tab = button(`${index + 1} ${name}`, { does: `step ${index + 1}: ${name}`, press: () => this.#go(index) });
@@ -52,8 +54,10 @@ class StepByStep {
     this.#endings.add(
       store.on(["part", "layer", "head", "query"], () => this.#ask()),
       store.on(["key"], () => this.#show()),
+      store.on(["hide_sink"], () => this.#showSign()),
       onTheme(() => this.#show()),
     );
+    this.#showSign();
     this.#ask();
   }
 
@@ -64,6 +68,10 @@ class StepByStep {
 
   get #sides() {
     return sidesOf(this.#context.opened.info, this.#context.store.get().part);
+  }
+
+  #showSign(): void {
+    this.#sign.hidden = !this.#context.store.get().hide_sink;
   }
 
   #go(step: number): void {

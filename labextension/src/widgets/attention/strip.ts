@@ -31,9 +31,12 @@ class Strip {
   #endings = new Endings();
   #latest = new Latest();
   #weights: Weights | null = null;
+  /** Whether the weights are those of what is chosen now. */
+  #current = false;
   #lists!: Record<Side, TokenList>;
   #body = make("div", { class: "gpt-strip-text" });
   #says = make("span", { class: "gpt-says" });
+  #made = make("span");
   #value = make("span", { class: "gpt-value" });
   #sink = make("span", { class: "gpt-sign" });
   #legend = legend();
@@ -54,7 +57,7 @@ class Strip {
       press: () => store.set(turned(store.get(), this.#sides)),
     });
     this.#minimap = new Minimap((position) => this.#choose(store.get().direction, position, true));
-    const parts = [this.#says, turn, this.#value, this.#sink, this.#search, this.#count, this.#legend.element];
+    const parts = [this.#says, this.#made, turn, this.#value, this.#sink, this.#search, this.#count, this.#legend.element];
     const head = make("div", { class: "gpt-strip-head" }, ...parts);
     this.element = make("section", { class: "gpt-strip", "aria-label": "the text" }, head, this.#minimap.element, this.#body);
     this.#build();
@@ -129,10 +132,13 @@ class Strip {
     const { position } = chosenOf(state, this.#sides);
     this.#mark(position);
     this.#lists[state.direction].reveal(position, this.#body);
+    this.#current = false;
+    this.#hover();
     this.#latest.run(
       (signal) => weightsOf(source, state, this.#sides, [{ layer: state.layer, head: state.head }], { signal }),
       (weights) => {
         this.#weights = weights;
+        this.#current = true;
         this.#paint();
       },
       (error) => {
@@ -153,6 +159,21 @@ class Strip {
     const token = this.#lists[direction].tokens[position];
     const verb = direction === "to" ? "attends to" : "is attended by";
     this.#says.replaceChildren("what ", quoted(token), ` (${position}) ${verb} in L${layer} H${head}`);
+    this.#markMade(position);
+  }
+
+  /** A token that the model wrote attends only once it is there; what it was made of is the row of the token before. */
+  #markMade(position: number): void {
+    const { direction, part } = this.#context.store.get();
+    const generated = this.#context.opened.generated ?? null;
+    const made = generated !== null && part === "decoder" && direction === "to" && position >= Math.max(1, generated);
+    this.#made.hidden = !made;
+    if (!made) return;
+    const before = position - 1;
+    const does = "This is the token's own row, after it was made: show the row of the token before, at which it was made";
+    const link = button("when it was made: ", { does, press: () => this.#choose("to", before, true) });
+    link.append(make("bdi", {}, this.#lists.to.label(before)), ` (${before})`);
+    this.#made.replaceChildren(link);
   }
 
   get #span(): Span {
@@ -174,7 +195,7 @@ class Strip {
     this.#sink.hidden = !hide_sink;
     this.#sink.textContent = sink === null ? "first token hidden" : `first token hidden (${short(sink)})`;
     this.#sink.title = `${SINK} (s shows it)`;
-    this.#value.textContent = "";
+    this.#hover();
     this.#later();
   }
 
@@ -185,12 +206,12 @@ class Strip {
     this.#lists[this.#colored].hover(position);
     const chosen = chosenOf(this.#context.store.get(), this.#sides).position;
     const other = direction === "to" ? query : key;
-    const weight = position === null || other !== chosen ? undefined : this.#weights?.heads[0]?.[position];
+    const weight = position === null || other !== chosen || !this.#current ? undefined : this.#weights?.heads[0]?.[position];
     this.#value.textContent =
       weight === undefined ? "" : `${this.#lists[this.#colored].label(position!)} (${position}) ${float32Text(weight)}`;
   }
 
-  #point(event: PointerEvent): void {
+  #point(event: MouseEvent): void {
     const { store, hover } = this.#context;
     const found = this.#located(event);
     if (found === null) return hover.set({ query: null, key: null });
@@ -214,8 +235,11 @@ class Strip {
     if (found === null) return;
     this.#lists[found.side].element.focus({ preventScroll: true });
     // With Alt the other end is chosen: a key for the query that is chosen, and the other way round.
-    if (event.altKey && this.#lists.to === this.#lists.by) return this.#set(this.#colored, found.position, false);
-    this.#choose(found.side, found.position, false);
+    if (event.altKey && this.#lists.to === this.#lists.by) this.#set(this.#colored, found.position, false);
+    else this.#choose(found.side, found.position, false);
+    // The pointer is still there, over a token of what is chosen now; a finger is gone, and has left nothing.
+    const { query, key } = this.#context.hover.get();
+    if (query !== null || key !== null) this.#point(event);
   }
 
   #choose(side: Side, position: number, reveal: boolean): void {
