@@ -63,6 +63,7 @@ bench: install ## measure against peers
 	$(BIN)/python bench/health.py
 	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/patience.py
+	$(BIN)/python bench/panel.py
 
 wheel: panels ## build the wheel, which needs no Node to be installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

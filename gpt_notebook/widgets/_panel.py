@@ -7,7 +7,7 @@ is `labextension/src/widgets/panel.ts`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -130,9 +130,9 @@ class Panel(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         return {**data, "text/html": self._twin_or_why_not()}, metadata
 
-    def outputs(self) -> list[Bundle]:
-        """Return what a notebook shows: the view, and the twin as an output of its own (`_still.py` says why)."""
-        return outputs(*self._repr_mimebundle_())
+    def outputs(self) -> Iterator[Bundle]:
+        """Yield what a notebook shows: the view, and the twin as an output of its own (`_still.py` says why)."""
+        return outputs(super()._repr_mimebundle_() or ({}, {}), self._twin_or_why_not)
 
     def _ipython_display_(self) -> None:
         """Show the view and the twin; IPython calls this instead of asking for one output."""

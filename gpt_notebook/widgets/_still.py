@@ -7,6 +7,7 @@ lives, JupyterLab hides the twin; where the view failed, its complaint. Elsewher
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
@@ -24,8 +25,9 @@ _STYLE = f"""<style>
 </style>"""
 
 
-def outputs(data: dict[str, Any], metadata: dict[str, Any]) -> list[Bundle]:
-    """Return the outputs of the view and of the twin, from the one that has both."""
+def outputs(view: Bundle, twin: Callable[[], str]) -> Iterator[Bundle]:
+    """Yield the output of the view, and then that of the twin, which is made while the view is opening."""
+    data, metadata = view
     # The view's output is empty where HTML is shown; a terminal shows its line of text, and nothing of the twin's.
-    twin = {"text/html": f'{_STYLE}<div class="gpt-twin">{data["text/html"]}</div>'}
-    return [({**data, "text/html": ""}, metadata), (twin, {})]
+    yield {**data, "text/html": ""}, metadata
+    yield {"text/html": f'{_STYLE}<div class="gpt-twin">{twin()}</div>'}, {}

@@ -170,8 +170,9 @@ export class Shell {
       this.#views.push(view);
       return view;
     };
-    const strip = kept(stripView(context));
+    // The map first: what it asks for is what everybody waits for.
     const middle = kept(middlePane(context));
+    const strip = kept(stripView(context));
     const side = kept(sidePane(context));
     const saver = this.#saver(strip, middle, side);
     this.#header.show(opened, this.#store, { copy: () => this.#copySeen(opened), help: () => this.#help.show(), saver: saver.element });
