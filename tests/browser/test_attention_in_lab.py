@@ -171,3 +171,18 @@ def test_the_panel_is_as_wide_as_its_cell(lab, page, theme, width):
     assert view.element.evaluate("element => element.scrollWidth <= element.clientWidth")
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"attention-panel-{theme}-{width}.png")
+
+
+@pytest.mark.parametrize("width", [1400, 1100, 620])
+def test_the_text_stays_where_it_is_when_the_pointer_comes(lab, page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    lab.open(page, "panel", [IMPORT, MAKE])
+    lab.command(page, "notebook:run-all-cells")
+    view = View(page)
+    expect(view.says).to_contain_text("“wanted” (13) attends to in L1 H5")
+    value = view.element.locator(".gpt-strip .gpt-value")
+    view.tokens.nth(9).scroll_into_view_if_needed()
+    before = view.tokens.nth(9).bounding_box()
+    view.tokens.nth(9).hover()
+    expect(value).to_contain_text("named (9)")
+    assert view.tokens.nth(9).bounding_box() == before
