@@ -4,7 +4,9 @@ Beside `protocol.py`, whose rules hold here too, and apart from it because a `%%
 attention is asked for once and gets an id; questions name that id. The model kernel may have forgotten it meanwhile,
 and says `attention_not_found`; whoever asks then makes it again from the token ids, which gives the same id.
 
-Three kinds of answer: an array is sent as its bytes, C order, little-endian, with its shape and dtype in headers;
+Longer than a file should be for the same reason as that: it is one contract.
+
+Two kinds of answer: an array is sent as its bytes, C order, little-endian, with its shape and dtype in headers;
 everything else is a stream of events that ends with `done` or `failed`.
 
     POST /v1/attention            AttentionRequest   → Progress…, Captured, Done

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gpt_notebook import launcher
 from gpt_notebook.session import Session, session
 
 pytest_plugins = ["fake_model_kernel", "notebook_shell"]
@@ -34,6 +35,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what a test connects to and uses from the tests after it."""
     monkeypatch.setattr(session, "__dict__", vars(Session()))
+
+
+@pytest.fixture
+def nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail rather than start a model kernel by accident."""
+
+    def refuse(*_arguments: object) -> None:
+        pytest.fail("a model kernel would have been started")
+
+    monkeypatch.setattr(launcher, "_started", refuse)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import pytest
 from fake_model_kernel import FakeModelKernel, Stream, story
 
 import gpt_notebook as gpt
-from gpt_notebook import launcher
 from gpt_notebook.errors import (
     ConnectionLost,
     GenerationInterrupted,
@@ -19,13 +18,7 @@ from gpt_notebook.errors import (
 )
 from gpt_notebook.protocol import ChatMessage, Failed
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_started_by_accident(settings, monkeypatch):
-    def refuse(*_arguments):
-        pytest.fail("a model kernel would have been started")
-
-    monkeypatch.setattr(launcher, "_started", refuse)
+pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
 
 
 def asked(model_kernel: FakeModelKernel) -> dict:

@@ -10,7 +10,7 @@ from fake_model_kernel import TOKEN, FakeModelKernel, serving
 from hub_cache import downloaded
 
 import gpt_notebook as gpt
-from gpt_notebook import api, launcher
+from gpt_notebook import api
 from gpt_notebook.errors import (
     AuthenticationFailed,
     InvalidRequest,
@@ -20,13 +20,7 @@ from gpt_notebook.errors import (
 from gpt_notebook.protocol import Started
 from gpt_notebook.runtime import RuntimeDirectory
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_started_by_accident(settings, monkeypatch):
-    def refuse(*_arguments):
-        pytest.fail("a model kernel would have been started")
-
-    monkeypatch.setattr(launcher, "_started", refuse)
+pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
 
 
 def asked(model_kernel: FakeModelKernel) -> dict:

@@ -36,14 +36,3 @@ export function assign(element: Element, name: string, value: Value): void {
   if (value === false || value === null || value === undefined) element.removeAttribute(name);
   else element.setAttribute(name, value === true ? "" : String(value));
 }
-
-/** Listens to a window, document or element until the signal ends it. */
-export function listen<Event_ extends Event = Event>(
-  target: EventTarget,
-  name: string,
-  callback: (event: Event_) => void,
-  signal: AbortSignal,
-  options: AddEventListenerOptions = {},
-): void {
-  target.addEventListener(name, callback as EventListener, { ...options, signal });
-}
