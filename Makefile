@@ -64,6 +64,7 @@ bench: install ## measure against peers
 	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/patience.py
 	$(BIN)/python bench/panel.py
+	$(BIN)/python bench/table.py
 
 wheel: panels ## build the wheel, which needs no Node to be installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,4 +1,4 @@
-"""What the benchmarks of the inside of a model share: a model kernel of their own, random models, the memory of a process.
+"""What the benchmarks share: a model kernel of their own, random models, the memory of a process.
 
 Nothing is downloaded, and the model kernel of the user who measures is left alone. Memory is read from Linux's /proc.
 """
@@ -23,25 +23,42 @@ GPT2 = {"model_type": "gpt2", "n_positions": 4096}
 """GPT-2's 124 M shape with a longer context: 12 layers of 12 heads of 64 dimensions."""
 
 SAVING = """
-import json, sys, tokenizers, torch, transformers
-directory, config = sys.argv[1], json.loads(sys.argv[2])
-config = transformers.AutoConfig.for_model(**config, bos_token_id=None, eos_token_id=None)
+import json, string, sys, tokenizers, torch, transformers
+given = json.loads(sys.argv[1])
+config = transformers.AutoConfig.for_model(**given["config"], bos_token_id=None, eos_token_id=None)
 pieces = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
 words = sorted(pieces.alphabet())
 words += [f"<{i}>" for i in range(len(words), config.vocab_size)]
 backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
 backend.pre_tokenizer, backend.decoder = pieces, tokenizers.decoders.ByteLevel()
-transformers.PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(directory)
+tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=given["template"])
+tokenizer.save_pretrained(given["directory"])
 torch.manual_seed(0)
-transformers.AutoModelForCausalLM.from_config(config).save_pretrained(directory)
+model = transformers.AutoModelForCausalLM.from_config(config, dtype=getattr(torch, given["dtype"]))
+if given["template"]:
+    silent = [i for i, word in enumerate(words) if word not in string.ascii_letters]
+    model.get_output_embeddings().weight.data[silent] = 0
+model.save_pretrained(given["directory"])
 """
 """Each byte of a text is a token; the other tokens have names, so that whatever a model says can be shown at once."""
 
+TEMPLATE = "{% for message in messages %}[{{ message.role }}]{{ message.content }}{% endfor %}[assistant]"
+"""A conversation as a model reads it."""
 
-def save_random_model(directory: Path, config: dict[str, Any]) -> str:
-    """Save random weights and a tokenizer, in a process of its own; return the path."""
-    command = [sys.executable, "-c", SAVING, str(directory), json.dumps(config)]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+def save_random_model(
+    directory: Path, config: dict[str, Any], *, dtype: str = "float32", template: str | None = None
+) -> str:
+    """Save random weights and a tokenizer, in a process of its own; return the path.
+
+    Args:
+        directory: where.
+        config: of which kind and shape.
+        dtype: torch's name for that of the weights.
+        template: its chat template. Such a model says letters only, which the next turn reads as the tokens they were.
+    """
+    given = {"directory": str(directory), "config": config, "dtype": dtype, "template": template}
+    subprocess.run([sys.executable, "-c", SAVING, json.dumps(given)], check=True, stderr=subprocess.DEVNULL)
     return str(directory)
 
 

@@ -3,11 +3,12 @@
     %load_ext gpt_notebook                  in a notebook: the magics %%gpt and %gpt
 
     generate stream chat                    text from a prompt or a conversation
+    map                                     a column of texts for a table
     events                                  the same as it happens; Collector makes completions of it
     next tokenize score perplexity          tokens and likelihoods
     attention head_scores patch             the inside of a model: maps, scores of heads, interventions
     AttentionPanel                          the same to look at and to play with
-    models load unload use                  models
+    models adapters load unload use         models, and adapters on them
     status connect cancel shutdown          the model kernel, the process that holds them
 
 Each name is imported when it is first used, so that `import gpt_notebook` costs nothing.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gpt_notebook.api import (
+        adapters,
         cancel,
         chat,
         connect,
@@ -46,14 +48,16 @@ if TYPE_CHECKING:
         patch,
     )
     from gpt_notebook.completion import Collector, Completion
-    from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Interrupted
+    from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Interrupted, MapInterrupted
     from gpt_notebook.identity import __version__
     from gpt_notebook.likelihood import Perplexity
-    from gpt_notebook.protocol import ChatMessage, ModelInfo, SamplingOptions, Status, Token
+    from gpt_notebook.mapping import map  # noqa: A004 - the public name
+    from gpt_notebook.protocol import AdapterInfo, ChatMessage, ModelInfo, SamplingOptions, Status, Token
     from gpt_notebook.widgets.attention import AttentionPanel
 
 __all__ = [
     "Ablation",
+    "AdapterInfo",
     "Attention",
     "AttentionPanel",
     "ChatMessage",
@@ -64,6 +68,7 @@ __all__ = [
     "HeadScore",
     "Interrupted",
     "Lens",
+    "MapInterrupted",
     "ModelInfo",
     "Patching",
     "Perplexity",
@@ -71,6 +76,7 @@ __all__ = [
     "Status",
     "Token",
     "__version__",
+    "adapters",
     "attention",
     "cancel",
     "chat",
@@ -79,6 +85,7 @@ __all__ = [
     "generate",
     "head_scores",
     "load",
+    "map",
     "models",
     "next",
     "patch",
@@ -94,6 +101,7 @@ __all__ = [
 
 _HOMES = {
     "Ablation": "attention_maps",
+    "AdapterInfo": "protocol",
     "Attention": "attention_maps",
     "AttentionPanel": "widgets.attention",
     "ChatMessage": "protocol",
@@ -104,6 +112,7 @@ _HOMES = {
     "Interrupted": "errors",
     "HeadScore": "attention_maps",
     "Lens": "attention_maps",
+    "MapInterrupted": "errors",
     "ModelInfo": "protocol",
     "Patching": "attention_maps",
     "Perplexity": "likelihood",
@@ -113,6 +122,7 @@ _HOMES = {
     "__version__": "identity",
     "attention": "attention_maps",
     "head_scores": "attention_maps",
+    "map": "mapping",
     "patch": "attention_maps",
 }
 """The module of each public name that is not in api.py."""

@@ -13,7 +13,7 @@ from gpt_notebook import arguments, likelihood
 from gpt_notebook.arguments import Message, Options
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, InvalidRequest
-from gpt_notebook.management import cancel, connect, load, load_events, models, shutdown, status, unload, use
+from gpt_notebook.management import adapters, cancel, connect, load, load_events, models, shutdown, status, unload, use
 from gpt_notebook.protocol import (
     Event,
     GenerateRequest,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "adapters",
     "cancel",
     "chat",
     "connect",
@@ -84,23 +85,26 @@ def generate(
     attention: bool = False,
     **options: Unpack[Options],
 ) -> Any:
-    """Go on from a prompt, or from each of a list of prompts, one after the other.
+    """Go on from a prompt, or from each of a list of prompts, many at a time.
 
-    Equal prompts with one seed give equal texts; for several of one prompt see `n`.
+    Each of a list draws with the seed alone, so that equal prompts with one seed give equal texts; for several of one
+    prompt see `n`, for a table, or to go on where one prompt fails, `map`.
 
     Args:
-        prompt: The text; for a list of texts a list is returned.
+        prompt: The text; for a list of texts a list is returned, in their order.
         model: A model string; None is the default one.
         chat: Whether the prompt is a user's turn; None: if the model has a chat template.
         system: What the model is told before the prompt; makes it a chat.
-        attention: Whether to record the attention while it generates, so that `attention(completion)` has it at once.
+        attention: Whether to record the attention while it generates, so that `attention(completion)` has it at once;
+            a list is then worked through one by one.
         **options: The fields of `SamplingOptions`.
 
     Returns:
         A `Completion`; with `n` above 1 a list of n of them in its place.
 
     Raises:
-        GptNotebookError: says what is wrong; `partial` has the completions as far as they had come.
+        GptNotebookError: says what is wrong, and with which prompt; `partial` has the completions as far as they had
+            come, of a list those that were done.
         GenerationInterrupted: the user interrupted; `partial` likewise.
     """
     name = session.resolve(model)
@@ -109,12 +113,17 @@ def generate(
         arguments.generate_request(name, each, chat=chat, system=system, attention=attention, options=options)
         for each in prompts
     ]
-    results: list[tuple[Completion, ...]] = []
-    for request in asked:
-        results.append(_collect(request, before=tuple(done for result in results for done in result)))
-    answers = [
-        list(result) if request.options.n > 1 else result[0] for request, result in zip(asked, results, strict=True)
-    ]
+    several = asked[0].options.n > 1
+    if isinstance(prompt, str) or attention:
+        results: list[tuple[Completion, ...]] = []
+        for request in asked:
+            results.append(_collect(request, before=tuple(done for result in results for done in result)))
+    else:
+        from gpt_notebook import batches
+
+        request_of = arguments.batch_requests(name, chat=chat, system=system, options=options)
+        results = batches.completions(prompts, request_of)
+    answers = [list(result) if several else result[0] for result in results]
     return answers[0] if isinstance(prompt, str) else answers
 
 

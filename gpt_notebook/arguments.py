@@ -6,13 +6,16 @@ Checked before any model kernel is started or asked: a typing mistake should cos
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions, check_range
+from gpt_notebook.protocol import ChatMessage, GenerateRequest, SamplingOptions, check_range, check_text
 from gpt_notebook.suggestions import did_you_mean, unknown_name
+
+if TYPE_CHECKING:
+    from gpt_notebook.batch_protocol import BatchRequest
 
 Message = ChatMessage | Mapping[str, str] | tuple[str, str]
 """A turn of a conversation, as `ChatMessage`, `{"role": …, "content": …}` or `(role, content)`."""
@@ -199,15 +202,10 @@ def generate_request(
     if prompt is not None and not isinstance(prompt, str):
         message = f"this takes one prompt, a string, not {type(prompt).__name__}; generate takes a list"
         raise InvalidRequest(message, param="prompt")
-    if not isinstance(chat, bool | None):
-        message = f"chat is True, False or None, not {chat!r}"
-        raise InvalidRequest(message, param="chat")
+    _check_chat(chat)
     turns = None if messages is None else chat_messages(messages)
+    _check_system(system, chat)
     if system is not None:
-        string("system", system)
-        if chat is False:
-            message = "a system text needs a chat: leave out chat=False (%%gpt --complete), or the system text"
-            raise InvalidRequest(message, param="system")
         if prompt is not None and turns is None:
             turns, prompt = (ChatMessage(role="user", content=prompt),), None
         turns = (ChatMessage(role="system", content=system), *(turns or ()))
@@ -219,3 +217,39 @@ def generate_request(
         options=sampling,
         attention=true_or_false("attention", attention),
     )
+
+
+def batch_requests(
+    model: str, *, chat: bool | None, system: str | None, options: Mapping[str, Any]
+) -> Callable[[Sequence[str], Sequence[int] | None], BatchRequest]:
+    """Return what makes a request of prompts, and of a seed for each of them, all with these arguments.
+
+    Raises:
+        InvalidRequest: says what makes no sense.
+    """
+    from gpt_notebook.batch_protocol import BatchRequest
+
+    _check_chat(chat)
+    _check_system(system, chat)
+    sampling = sampling_options(options)
+
+    def request(prompts: Sequence[str], seeds: Sequence[int] | None) -> BatchRequest:
+        each = None if seeds is None else tuple(seeds)
+        return BatchRequest(prompts=tuple(prompts), model=model, chat=chat, system=system, options=sampling, seeds=each)
+
+    return request
+
+
+def _check_chat(chat: object) -> None:
+    if not isinstance(chat, bool | None):
+        message = f"chat is True, False or None, not {chat!r}"
+        raise InvalidRequest(message, param="chat")
+
+
+def _check_system(system: object, chat: object) -> None:
+    if system is None:
+        return
+    check_text("system", string("system", system))
+    if chat is False:
+        message = "a system text needs a chat: leave out chat=False (%%gpt --complete), or the system text"
+        raise InvalidRequest(message, param="system")

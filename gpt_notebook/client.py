@@ -27,6 +27,7 @@ from gpt_notebook.errors import (
 from gpt_notebook.hub import hub_token_for
 from gpt_notebook.protocol import (
     EVENT_TYPES,
+    AdapterInfo,
     CancelRequest,
     Done,
     Event,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
     from gpt_notebook.attention_protocol import Event as AttentionEvent
+    from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
 
 CONNECT_TIMEOUT = 5.0
 STATUS_TIMEOUT = 10.0
@@ -98,9 +100,19 @@ class Client:
         """List the models that are loaded or at hand."""
         return [decode(ModelInfo, each["gpt_notebook"]) for each in self._call("GET", "/v1/models")["data"]]
 
+    def adapters(self) -> list[AdapterInfo]:
+        """List the adapters that have a name or are loaded."""
+        return [decode(AdapterInfo, each) for each in self._call("GET", "/v1/adapters")["adapters"]]
+
     def generate(self, request: GenerateRequest) -> Generator[Event, None, None]:
         """Go on from a prompt; closing the generator cancels."""
         return self._stream("/v1/generate", request)
+
+    def batch(self, request: BatchRequest) -> Generator[BatchEvent, None, None]:
+        """Go on from many prompts: a `RowDone` or `RowFailed` each, as they finish; closing the generator cancels."""
+        from gpt_notebook.batch_protocol import EVENT_TYPES, PATH
+
+        return self._stream(PATH, request, EVENT_TYPES)
 
     def load(self, request: LoadRequest) -> Generator[Event, None, None]:
         """Load a model: `Progress` events, then `Loaded`."""

@@ -29,7 +29,8 @@
 
     KeyboardInterrupt
     └── Interrupted                   the user interrupted
-        └── GenerationInterrupted     a generation; carries what had been generated
+        ├── GenerationInterrupted     a generation; carries what had been generated
+        └── MapInterrupted            a map over a table; carries what was done
 
 Each class has a stable `code`, which travels in OpenAI's error object and is what programs compare; the message is one
 line for people: it names the bad value and the next action. Knows nothing of HTTP beyond a status number.
@@ -264,6 +265,20 @@ class GenerationInterrupted(Interrupted):
     def _render_traceback_(self) -> list[str]:
         has_text = any(each.text for each in self.partial)
         return ["Interrupted: the text above is incomplete." if has_text else "Interrupted."]
+
+
+class MapInterrupted(Interrupted):
+    """The user interrupted a map over a table."""
+
+    def __init__(self, partial: tuple[Any, ...] = (), *, total: int = 0, kept: bool = False) -> None:
+        """Keep the values of the rows that were done; `kept` tells whether the next call goes on from them."""
+        super().__init__()
+        self.partial = partial
+        advice = "run it again to go on" if kept else "they could not be kept"
+        self._line = f"Interrupted after {len(partial):,} of {total:,} rows: {advice}."
+
+    def _render_traceback_(self) -> list[str]:
+        return [self._line]
 
 
 def _tree(base: type[GptNotebookError]) -> dict[str, type[GptNotebookError]]:

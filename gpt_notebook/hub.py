@@ -44,7 +44,7 @@ def hub_token_for(model: str) -> str | None:
 
     It is in HF_TOKEN, or in the file that `hf auth login` writes.
     """
-    if model == DEFAULT_MODEL or Path(model).is_absolute():
+    if model.partition("+")[0] == DEFAULT_MODEL or Path(model).is_absolute():
         return None
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         if token := os.environ.get(variable, "").strip():

@@ -7,11 +7,13 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from typing import Any, get_args
 
-from gpt_notebook import arguments, hub, launcher, saved_models
+from gpt_notebook import adapter_files, adapter_places, arguments, hub, launcher, saved_models
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelKernelError
 from gpt_notebook.protocol import (
     DEFAULT_MODEL,
+    AdapterInfo,
     CancelRequest,
+    Done,
     Dtype,
     Event,
     Loaded,
@@ -49,6 +51,15 @@ def _named(info: ModelInfo, saved: ModelInfo | None) -> ModelInfo:
     return info if saved is None else replace(info, name=saved.name)
 
 
+def adapters() -> list[AdapterInfo]:
+    """List the adapters that have a name, and those that are loaded from elsewhere; each goes after a `+` on a model.
+
+    Starts no model kernel to find out.
+    """
+    kernel = launcher.running(session.settings)
+    return kernel[0].adapters() if kernel else adapter_files.listing(session.settings.home_directory())
+
+
 def load(
     model: Any,
     *,
@@ -61,7 +72,8 @@ def load(
 
     Args:
         model: A model string, or a transformers model of this process, which is saved first.
-        name: What a model object is called from then on, in any notebook.
+        name: What a model object is called from then on, in any notebook; for a model string with an adapter, what a
+            copy of the adapter is called.
         tokenizer: The tokenizer of a model object.
         dtype: None keeps the one that the weights are stored in.
         on_progress: Called with each `Progress`.
@@ -83,27 +95,50 @@ def load_events(
 ) -> Generator[Event, None, None]:
     """Load a model as `load` does, as the protocol's events; a model object is saved before the first.
 
+    An adapter that is to have a name is copied once it has been loaded.
+
     Raises:
         InvalidRequest: a name or tokenizer that has no use, or a model object for a model kernel that `url` names.
     """
     if dtype is not None:
         arguments.one_of("dtype", dtype, get_args(Dtype))
     if isinstance(model, (str, os.PathLike)):
-        if name is not None or tokenizer is not None:
+        source = session.resolve(model)
+        base, adapter = adapter_places.split(source)
+        if tokenizer is not None or (name is not None and adapter is None):
             message = "name and tokenizer belong to a model object; a model string has its own"
             raise InvalidRequest(message, param="name")
-        source = session.resolve(model)
-    elif (url := session.settings.url) is not None:
-        message = f"a model of this notebook cannot be sent to {url}: save it where that model kernel can read it, and load that path"
-        raise InvalidRequest(message, param="model")
+        if name is not None and adapter is not None:
+            _check_local("an adapter")
+            return _keeping(base, adapter, name, dtype)
     else:
+        _check_local("a model")
         source = str(saved_models.save(model, name, tokenizer, session.settings))
-    request = LoadRequest(model=source, dtype=dtype)
+    return _loading(LoadRequest(model=source, dtype=dtype))
+
+
+def _loading(request: LoadRequest) -> Generator[Event, None, None]:
     return session.stream(lambda client: client.load(request))
 
 
+def _keeping(base: str, adapter: str, name: str, dtype: Dtype | None) -> Generator[Event, None, None]:
+    """Load an adapter, which is looked at closely for that, and then a copy of it that has a name."""
+    for event in _loading(LoadRequest(model=f"{base}+{adapter}", dtype=dtype)):
+        if not isinstance(event, Loaded | Done):
+            yield event
+    saved_models.keep_adapter(adapter, name, session.settings)
+    yield from _loading(LoadRequest(model=f"{base}+{name}", dtype=dtype))
+
+
+def _check_local(what: str) -> None:
+    """Refuse to give something of this machine to a model kernel elsewhere."""
+    if (url := session.settings.url) is not None:
+        message = f"{what} of this notebook cannot be sent to {url}: save it where that model kernel can read it, and load that path"
+        raise InvalidRequest(message, param="model")
+
+
 def unload(model: str | os.PathLike[str]) -> None:
-    """Give a model's memory back; nothing happens when no model kernel runs.
+    """Give a model's memory back, or that of the adapter after its `+`; nothing happens when no model kernel runs.
 
     Raises:
         ModelInUse: it has running requests.

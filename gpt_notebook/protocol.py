@@ -30,6 +30,8 @@ DEFAULT_MODEL = "storyteller"
 
 MAX_SAMPLES = 8
 MAX_STOP_STRINGS = 4
+MAX_SEED = 2**53 - MAX_SAMPLES
+"""The largest seed: those of all samples are whole numbers that JSON's readers agree on."""
 MAX_TOP_LOGPROBS = 20
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -110,7 +112,7 @@ class SamplingOptions:
         check_range("n", self.n, low=1, high=MAX_SAMPLES)
         check_range("logprobs", self.logprobs, low=0, high=MAX_TOP_LOGPROBS)
         if self.seed is not None:
-            check_range("seed", self.seed, low=0, high=2**53 - MAX_SAMPLES)
+            check_range("seed", self.seed, low=0, high=MAX_SEED)
         if len(self.stop) > MAX_STOP_STRINGS:
             text = f"at most {MAX_STOP_STRINGS} stop strings, not {len(self.stop)}"
             raise InvalidRequest(text, param="stop")
@@ -397,9 +399,18 @@ class Memory:
     weights: int
     process: int
     """Resident memory of the whole process, shared pages of mapped files included."""
+    packed: int = 0
+    """Copies of weights in a faster order; they and the adapters share the budget of the weights."""
+    adapters: int = 0
     captures: int = 0
     """Recorded attentions, which have a budget of their own."""
     captures_budget: int = 0
+    running: int = 0
+    """Keys and values of the texts that run or are being read."""
+    prefixes: int = 0
+    """Those of earlier texts, kept for whoever begins the same way."""
+    caches_budget: int = 0
+    """What both may take together."""
 
 
 @message
@@ -534,3 +545,43 @@ def decode_event(data: dict[str, Any], known: Mapping[str, type[Any]] = EVENT_TY
     """Return the event, or None for a type that is not among the known ones: it is of a later version."""
     cls = known.get(str(data.get("type")))
     return None if cls is None else decode(cls, data)
+
+
+# --- adapters -------------------------------------------------------------------------------------------------------
+
+
+@message
+class AdapterInfo:
+    """An adapter that can be used: LoRA weights on a model, asked for as `model+name`."""
+
+    name: str
+    """What to call it after the `+`."""
+    source: str
+    """Its directory."""
+    base: str = ""
+    """The model that it was trained on, as its config names it; whether it fits another is a question of shapes."""
+    rank: int = 0
+    """Where its layers differ, the config's."""
+    parameters: int = 0
+    bytes: int = 0
+    """Memory of its weights; for one that isn't loaded, the size of its file."""
+    digest: str = ""
+    """Which weights exactly: sha256 over config and weights."""
+    steps: tuple[int, ...] = ()
+    """The steps of its training that can be used as `name:step`; without one, the newest."""
+    best: int | None = None
+    """The step that `name:best` is."""
+    models: tuple[str, ...] = ()
+    """The models beside which it is loaded."""
+    in_use: int = 0
+    """How many requests use it now."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it is in memory."""
+        return bool(self.models)
+
+    def __repr__(self) -> str:
+        size = f"{self.bytes / 1e6:,.1f} MB" if self.bytes else ""
+        parts = ("loaded" if self.loaded else "not loaded", f"rank {self.rank}" if self.rank else "", size, self.base)
+        return f"<AdapterInfo {self.name}: {', '.join(filter(None, parts))}>"

@@ -1,4 +1,4 @@
-"""Models by name and path: what a model string means here, and models of the notebook that are saved under a name.
+"""Models by name and path: what a model string means here, and models and adapters that are saved under a name.
 
 A model object lives in the notebook's process; the model kernel gets it through a directory, which then serves every
 notebook under its bare name. Loads nothing itself, and imports neither torch nor transformers.
@@ -7,7 +7,6 @@ notebook under its bare name. Loads nothing itself, and imports neither torch no
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import shutil
 import sys
@@ -15,13 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gpt_notebook import adapter_files, adapter_places
+from gpt_notebook.adapter_places import NAME
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import DEFAULT_MODEL, ModelInfo
 from gpt_notebook.settings import Settings
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-_PATH_STARTS = ("/", "./", "../", "~")
 
 
 def directory(settings: Settings) -> Path:
@@ -33,26 +30,29 @@ def resolve(model: str, settings: Settings) -> str:
     """Return a model string as the model kernel understands it.
 
     A path that exists wins, then the name of a saved model; both become absolute paths. Anything else is for the model
-    kernel to judge. `@revision` and `+adapter` stay as they are.
+    kernel to judge. `@revision` stays as it is, and so does the name of an adapter; the path of one becomes absolute.
 
     Raises:
-        InvalidRequest: the string is empty.
+        InvalidRequest: the string is empty, or has a `+` with nothing before or after it.
     """
     if not model.strip():
         message = "a model needs a name: leave it out for the default, or see  %gpt models"
         raise InvalidRequest(message, param="model")
-    for base in (model, *_without_parts(model)):
+    if (whole := _path(model, settings)) is not None:
+        return str(whole)
+    base, adapter = adapter_places.split(model)
+    resolved = _resolved(base, settings)
+    return resolved if adapter is None else f"{resolved}+{adapter_places.resolve(adapter)}"
+
+
+def _resolved(model: str, settings: Settings) -> str:
+    """Return a model string without an adapter as the model kernel understands it."""
+    for base in (model, model.partition("@")[0]):
         if (path := _path(base, settings)) is not None:
             return f"{path}{model[len(base) :]}"
-    if model.startswith(_PATH_STARTS):
+    if model.startswith(adapter_places.PATH_STARTS):
         return str(Path(model).expanduser().absolute())
     return model
-
-
-def _without_parts(model: str) -> list[str]:
-    """Return the string without its `+adapter`, and without its `@revision` as well."""
-    without_adapter = model.partition("+")[0]
-    return [without_adapter, without_adapter.partition("@")[0]]
 
 
 def _path(base: str, settings: Settings) -> Path | None:
@@ -60,7 +60,7 @@ def _path(base: str, settings: Settings) -> Path | None:
         return None
     path = Path(base).expanduser()
     # A bare name means a directory here only if there is a model in it: many a project has a directory called gpt2.
-    if (path / "config.json").is_file() or (base.startswith(_PATH_STARTS) and path.exists()):
+    if (path / "config.json").is_file() or (base.startswith(adapter_places.PATH_STARTS) and path.exists()):
         return path.absolute()
     saved = directory(settings) / base
     return saved if NAME.fullmatch(base) and saved.is_dir() else None
@@ -93,25 +93,50 @@ def save(module: Any, name: str | None, tokenizer: Any, settings: Settings) -> P
     """
     _check(module, name, tokenizer)
     target = directory(settings) / str(name)
-    draft = target.with_name(f".tmp-{name}-{secrets.token_hex(4)}")
-    old = target.with_name(f".del-{name}-{secrets.token_hex(4)}")
+    with _replacing(target, "model") as draft, _no_bars():
+        module.save_pretrained(draft, safe_serialization=True)
+        tokenizer.save_pretrained(draft)
+    return target
+
+
+def keep_adapter(adapter: str, name: str, settings: Settings) -> Path:
+    """Copy an adapter, given by path or name, under a name, and return its directory; the older one of the name leaves.
+
+    Raises:
+        InvalidRequest: the name can't be used, or is that of a training.
+        ModelError: there is no such adapter, or it can't be read.
+    """
+    if not NAME.fullmatch(name):
+        message = f"an adapter's name is of lower-case letters, digits and . _ -, not {name!r}"
+        raise InvalidRequest(message, param="name")
+    target = adapter_places.directory(settings.home_directory()) / name
+    if adapter_places.steps(target):
+        message = f"{name!r} is the name of a training, whose steps would be lost: choose another"
+        raise InvalidRequest(message, param="name")
+    files = adapter_files.read(adapter_places.locate(adapter, settings.home_directory()))
+    with _replacing(target, "adapter") as draft:
+        (draft / adapter_places.CONFIG).write_bytes(files.config)
+        (draft / adapter_places.WEIGHTS).write_bytes(files.weights)
+    return target
+
+
+@contextlib.contextmanager
+def _replacing(target: Path, what: str) -> Iterator[Path]:
+    """Give a new directory to write into, and put it in the place of `target` once everything is written."""
+    draft = target.with_name(f".tmp-{target.name}-{secrets.token_hex(4)}")
+    old = target.with_name(f".del-{target.name}-{secrets.token_hex(4)}")
     try:
         draft.mkdir(parents=True, mode=0o700)
-        with _no_bars():
-            module.save_pretrained(draft, safe_serialization=True)
-            tokenizer.save_pretrained(draft)
+        yield draft
         with contextlib.suppress(FileNotFoundError):
             target.rename(old)
         draft.rename(target)
     except OSError as error:
-        message = (
-            f"cannot save the model in {target.parent} ({error.strerror or error}): make room, or set GPT_NOTEBOOK_HOME"
-        )
+        message = f"cannot save the {what} in {target.parent} ({error.strerror or error}): make room, or set GPT_NOTEBOOK_HOME"
         raise InvalidRequest(message) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-    return target
 
 
 @contextlib.contextmanager

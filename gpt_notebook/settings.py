@@ -33,7 +33,7 @@ class Settings:
     runtime_dir: Path | None = None
     """Where socket, lock, token and log are; None: below the user's state directory, one per host."""
     home: Path | None = None
-    """Where what should last is kept: models saved from notebooks; None: the user's data directory."""
+    """Where what should last is kept: models and adapters by name, unfinished maps; None: the user's data directory."""
     idle_timeout: float = 3600.0
     """The model kernel leaves after this long without work; 0: never."""
     start_timeout: float = 120.0
@@ -43,9 +43,12 @@ class Settings:
     threads: int | None = None
     """CPU threads of a decode step; None: chosen by the size of the model."""
     memory_budget: int | None = None
-    """What the weights of all loaded models may take together; None: 60 % of the device's memory."""
+    """What the weights of all loaded models and adapters may take together; None: 60 % of the device's memory."""
     attention_budget: int | None = None
     """What recorded attentions may take together, beside the weights; None: 10 % of the device's memory."""
+    cache_budget: int | None = None
+    """What the keys and values of running texts, and of earlier ones that may be gone on from, may take together; None:
+    15 % of the device's memory."""
     max_requests: int = 64
     """How many requests may run or wait; more are refused for now."""
     max_body: int = 4 * MIB

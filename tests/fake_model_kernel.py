@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from gpt_notebook import identity
+from gpt_notebook.batch_protocol import BatchEvent, BatchStarted, RowDone, RowSample
 from gpt_notebook.protocol import (
     Done,
     Event,
@@ -74,7 +75,7 @@ class Stream:
         self._count = 0
         self.closed = threading.Event()
 
-    def send(self, *events: Event) -> None:
+    def send(self, *events: Event | BatchEvent) -> None:
         for event in events:
             self.send_line(json.dumps(encode_event(event, self._count)))
 
@@ -131,6 +132,7 @@ class FakeModelKernel:
             "/v1/generate": story(" upon", " a", " time"),
             "/v1/load": [Loaded(model=ModelInfo(name="tiny", source="tiny", loaded=True)), Done()],
             "/v1/score": _score,
+            "/v1/batch": batch,
         }
         self.answers: dict[str, Any] = {
             "/v1/models": {
@@ -178,6 +180,30 @@ def serving(directory: RuntimeDirectory, status: Status | None = None) -> Iterat
         yield kernel
     finally:
         kernel.close()
+
+
+def batch(stream: Stream, body: dict[str, Any]) -> None:
+    """Say " upon a time" to every prompt, the last one first."""
+    stream.send(BatchStarted(id="1", model=body["model"], fingerprint="f"))
+    for index in reversed(range(len(body["prompts"]))):
+        stream.send(row(index, body))
+    stream.send(Done())
+
+
+def row(index: int, body: dict[str, Any], *texts: str) -> RowDone:
+    """What is said to a prompt of a batch."""
+    tokens = tuple(token(text) for text in texts or (" upon", " a", " time"))
+    usage = Usage(prompt_tokens=1, completion_tokens=len(tokens))
+    sample = RowSample(tokens=tokens, finish_reason="length", usage=usage)
+    options = SamplingOptions(seed=7, n=body["options"]["n"])
+    return RowDone(
+        index=index,
+        prompt=body["prompts"][index],
+        prompt_token_ids=(5,),
+        options=options,
+        samples=(sample,) * options.n,
+        timing=Timing(queued=0, first_token=0.01, total=0.1),
+    )
 
 
 def _score(stream: Stream, body: dict[str, Any]) -> None:

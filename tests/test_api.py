@@ -68,8 +68,15 @@ def test_several_samples_are_a_list(model_kernel):
     assert [each.text for each in gpt.generate("Once", n=2)] == [" a", " a"]
 
 
-def test_several_prompts_are_a_list(model_kernel):
-    assert [each.text for each in gpt.generate(["Once", "Twice"])] == [" upon a time"] * 2
+def test_several_prompts_are_a_list_and_one_request(model_kernel):
+    completions = gpt.generate(["Once", "Twice"], max_new_tokens=3)
+    assert [(each.prompt, each.text) for each in completions] == [("Once", " upon a time"), ("Twice", " upon a time")]
+    (body,) = model_kernel.requests("/v1/batch")
+    assert (body["prompts"], body["options"]["max_new_tokens"]) == (["Once", "Twice"], 3)
+
+
+def test_a_list_with_attention_is_worked_through_one_by_one(model_kernel):
+    assert [each.text for each in gpt.generate(["Once", "Twice"], attention=True)] == [" upon a time"] * 2
     assert [body["prompt"] for body in model_kernel.requests("/v1/generate")] == ["Once", "Twice"]
 
 
@@ -188,11 +195,8 @@ def test_an_error_in_mid_stream_keeps_what_came_before(model_kernel):
 def test_an_interrupt_keeps_what_came_before_and_stops_the_generation(model_kernel):
     gone = threading.Event()
 
-    def script(stream: Stream, body: dict) -> None:
-        if body["prompt"] == "Once":
-            stream.send(*story(" upon"))
-            return
-        stream.send(*story(" a")[:2])
+    def script(stream: Stream, _body: dict) -> None:
+        stream.send(*story(" upon")[:2])
         stream.comment()
         os.kill(os.getpid(), signal.SIGINT)
         stream.wait_until_closed()
@@ -200,10 +204,8 @@ def test_an_interrupt_keeps_what_came_before_and_stops_the_generation(model_kern
 
     model_kernel.scripts["/v1/generate"] = script
     with pytest.raises(GenerationInterrupted) as caught:
-        gpt.generate(["Once", "Twice"])
-    first, *rest = caught.value.partial
-    assert (first.text, first.complete) == (" upon", True)
-    assert not any(each.complete for each in rest)
+        gpt.generate("Once")
+    assert not any(each.complete for each in caught.value.partial)
     assert gone.wait(5)
 
 

@@ -9,7 +9,19 @@ import pytest
 import gpt_notebook
 
 PACKAGE = Path(gpt_notebook.__file__).parent
-SHARED = {"visible_text", "protocol", "attention_protocol", "errors", "settings", "identity", "runtime", "storyteller"}
+SHARED = {
+    "visible_text",
+    "protocol",
+    "adapter_files",
+    "adapter_places",
+    "attention_protocol",
+    "batch_protocol",
+    "errors",
+    "settings",
+    "identity",
+    "runtime",
+}
+SHARED |= {"storyteller"}
 HEAVY = {
     "torch",
     "transformers",
@@ -128,7 +140,7 @@ def test_the_map_in_contributing_names_every_module():
     assert {name for name in names - {"__main__.py"} if name not in text} == set()
 
 
-@pytest.mark.parametrize("package", ["model_kernel", "model_kernel/attention"])
+@pytest.mark.parametrize("package", ["model_kernel", "model_kernel/attention", "model_kernel/adapters"])
 def test_the_map_of_a_package_names_every_module_once(package):
     text = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8")))
     named = re.findall(r"(?:^    |  )(\w+)/? {2,}", text, re.MULTILINE)

@@ -119,6 +119,12 @@ def test_one_elsewhere_is_named_and_stops_only_by_force(capsys, remote, monkeypa
     assert run(capsys, "stop", "--force")[1] == f"the model kernel at {remote.address} has ended\n"
 
 
+def test_adapters_starts_no_model_kernel(capsys):
+    code, out, _ = run(capsys, "adapters")
+    assert code == 0
+    assert "no adapter yet" in out
+
+
 def test_models_starts_no_model_kernel(capsys):
     code, out, _ = run(capsys, "models")
     assert (code, "storyteller (default)" in out) == (0, True)

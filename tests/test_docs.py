@@ -1,17 +1,21 @@
 """The documentation tells all there is."""
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+import gpt_notebook as gpt
+from gpt_notebook import finished_rows
 from gpt_notebook.attention_maps import Attention, bertviz_views, plots
 from gpt_notebook.attention_protocol import MAX_OVERVIEW, SCORE_KINDS
+from gpt_notebook.batch_protocol import MAX_ROWS
 from gpt_notebook.display.quantities import size
 from gpt_notebook.magics.help_text import COMMANDS
 from gpt_notebook.magics.options import OPTIONS
-from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
+from gpt_notebook.settings import ENVIRONMENT_PREFIX, MIB, Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,6 +42,17 @@ def test_every_setting_is_documented(field):
 def test_no_setting_is_documented_that_is_not_there():
     documented = re.findall(rf"^\| `{ENVIRONMENT_PREFIX}(\w+)`", read("docs/settings.md"), re.MULTILINE)
     assert {name.lower() for name in documented} == {field.name for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize("name", inspect.signature(gpt.map).parameters)
+def test_every_argument_of_a_map_is_documented(name):
+    assert f"\n| `{name}` |" in read("docs/tables.md")
+
+
+def test_the_limits_of_what_is_left_of_maps_are_what_is_documented():
+    page = re.sub(r"\s+", " ", read("docs/tables.md"))
+    assert f"the newest {finished_rows.MOST_FILES} stay, at most {finished_rows.MOST_BYTES // MIB} MiB" in page
+    assert f"up to {MAX_ROWS:,}" in page
 
 
 @pytest.mark.parametrize("name", [name for name in dir(Attention) if not name.startswith("_")])

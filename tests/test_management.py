@@ -8,16 +8,18 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from fake_model_kernel import TOKEN, FakeModelKernel, serving
 from hub_cache import downloaded
+from test_adapter_files import make
 
 import gpt_notebook as gpt
-from gpt_notebook import api
+from gpt_notebook import adapter_files, adapter_places, api
 from gpt_notebook.errors import (
     AuthenticationFailed,
     InvalidRequest,
     ModelKernelBusy,
     ModelKernelNotRunning,
+    ModelUnsupported,
 )
-from gpt_notebook.protocol import Started
+from gpt_notebook.protocol import AdapterInfo, Failed, Started, encode
 from gpt_notebook.runtime import RuntimeDirectory
 
 pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
@@ -28,6 +30,64 @@ def asked(model_kernel: FakeModelKernel) -> dict:
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
+
+
+def test_adapters_are_those_that_the_model_kernel_knows(model_kernel):
+    pip = AdapterInfo(name="pip", source="/a/pip", rank=8, digest="d" * 64, models=("storyteller",))
+    model_kernel.answers["/v1/adapters"] = {"adapters": [encode(pip)]}
+    assert gpt.adapters() == [pip]
+    assert pip.loaded
+
+
+def test_without_a_model_kernel_adapters_are_those_with_a_name(settings):
+    make(settings.home / "adapters/pip")
+    (pip,) = gpt.adapters()
+    assert (pip.name, pip.rank, pip.loaded) == ("pip", 2, False)
+
+
+def test_an_adapter_is_loaded_first_and_then_kept_under_its_name(model_kernel, settings, tmp_path):
+    source = make(tmp_path / "runs/pip")
+    gpt.load(f"storyteller+{source}", name="pip")
+    asked = [request["model"] for request in model_kernel.requests("/v1/load")]
+    assert asked == [f"storyteller+{source}", "storyteller+pip"]
+    kept = settings.home / "adapters/pip"
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["pip"]
+    assert adapter_files.read(kept).digest == adapter_files.read(source).digest
+    gpt.load(f"storyteller+{make(tmp_path / 'other', content=2)}", name="pip")
+    assert adapter_files.read(kept).digest == adapter_files.read(tmp_path / "other").digest
+
+
+def test_an_adapter_that_cannot_be_loaded_is_not_kept(model_kernel, settings, tmp_path):
+    source = make(tmp_path / "pip")
+    model_kernel.scripts["/v1/load"] = [Failed(error=ModelUnsupported("it is for another model").to_json())]
+    with pytest.raises(ModelUnsupported, match="for another model"):
+        gpt.load(f"storyteller+{source}", name="pip")
+    assert not (settings.home / "adapters").exists()
+
+
+def test_a_training_is_not_replaced_by_an_adapter_of_its_name(model_kernel, settings, tmp_path):
+    make(settings.home / "adapters/tale/checkpoints/3")
+    with pytest.raises(InvalidRequest, match="'tale' is the name of a training"):
+        gpt.load(f"storyteller+{make(tmp_path / 'pip')}", name="tale")
+    assert adapter_places.steps(settings.home / "adapters/tale") == [3]
+
+
+@pytest.mark.parametrize("name", ["Pip", "../pip", "a/b", "pip:3", ""])
+def test_an_adapter_needs_a_name_that_is_one(name, model_kernel, tmp_path):
+    with pytest.raises(InvalidRequest, match="an adapter's name is of lower-case letters"):
+        gpt.load(f"storyteller+{make(tmp_path / 'pip')}", name=name)
+
+
+def test_a_name_and_no_adapter_is_refused(model_kernel):
+    with pytest.raises(InvalidRequest, match="belong to a model object"):
+        gpt.load("storyteller", name="pip")
+
+
+def test_the_path_of_an_adapter_is_resolved_here(model_kernel, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "runs/pip")
+    gpt.generate("Once", model="storyteller+runs/pip")
+    assert asked(model_kernel)["model"] == f"storyteller+{tmp_path}/runs/pip"
 
 
 class FakeModel:

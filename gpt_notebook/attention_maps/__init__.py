@@ -15,7 +15,6 @@
     bertviz_views   BertViz's own views, of a size that a browser bears
     token_names     what a token is called on an axis and in a table
     tokens_html     what an attention shows of itself
-    progress        a bar while many texts are scored
 
 Only questions leave the notebook and only answers come back; the numbers they are made of stay in the model kernel.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpt_notebook import arguments
-from gpt_notebook.attention_maps import progress, spelling
+from gpt_notebook import arguments, progress
+from gpt_notebook.attention_maps import spelling
 from gpt_notebook.attention_maps.arrays import matrix
 from gpt_notebook.attention_maps.kept import KeptAttention, OnProgress, answer_to
 from gpt_notebook.attention_maps.maps import Attention
@@ -104,7 +104,7 @@ def head_scores(
         key: For `from-to`, what is attended to, in every text.
         part: The kind of attention of an encoder-decoder.
         add_special_tokens: Whether the tokenizer may put its own tokens around the texts.
-        on_progress: Called with how many texts are done, and of how many; None shows a bar in a notebook.
+        on_progress: Called with how many texts are done, and of how many; None shows a bar.
 
     Returns:
         Shape (layer, head), NaN where there is no such head. A text that is too short for a kind doesn't count, nor

@@ -72,6 +72,7 @@ def build() -> tuple[_Parser, dict[str, _Parser]]:
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing as it comes")
     logs.add_argument("-n", "--lines", type=_count, default=40, metavar="N", help="how many lines (default 40)")
     command("models", "list the models that can be used without a download")
+    command("adapters", "list the adapters that can be used on a model")
     _generate(command("generate", "go on from a text"))
     command("demo", "see it work: a story from the bundled model")
     command("doctor", "check this installation and say what to do")

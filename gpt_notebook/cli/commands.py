@@ -89,6 +89,14 @@ def _models(_parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _adapters(_parsed: argparse.Namespace) -> int:
+    from gpt_notebook import api
+    from gpt_notebook.display.reports import adapters_report
+
+    print(adapters_report(api.adapters()).text())
+    return 0
+
+
 def _logs(parsed: argparse.Namespace) -> int:
     from gpt_notebook.cli.logs import read
     from gpt_notebook.runtime import RuntimeDirectory
@@ -144,6 +152,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "stop": _stop,
     "logs": _logs,
     "models": _models,
+    "adapters": _adapters,
     "generate": _generate,
     "demo": _demo,
     "doctor": _doctor,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.quantities import counted, duration, size
-from gpt_notebook.protocol import ModelInfo, Progress, RequestInfo, Status
+from gpt_notebook.protocol import AdapterInfo, ModelInfo, Progress, RequestInfo, Status
 
 MEGABYTE = 10**6
+DIGEST_SHOWN = 12
+"""How many characters of a digest are enough to tell adapters apart."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,14 @@ def status_report(status: Status, default_model: str) -> Report:
         ("default model", default_model),
     ]
     if status.memory:
-        held = f"{size(status.memory.weights)} of {size(status.memory.budget)} for weights on {status.memory.device}"
-        facts.append(("memory", f"{held} · process {size(status.memory.process)}"))
+        memory = status.memory
+        held = f"{size(memory.weights + memory.packed + memory.adapters)} of {size(memory.budget)} for weights on {memory.device}"
+        kinds = ((memory.packed, "packed copies"), (memory.adapters, "adapters"))
+        parts = [f"{size(taken)} of them {what}" for taken, what in kinds if taken]
+        facts.append(("memory", " · ".join((held, *parts, f"process {size(memory.process)}"))))
+        if memory.running or memory.prefixes:
+            kept = f"{size(memory.running)} of running texts, {size(memory.prefixes)} of earlier ones"
+            facts.append(("caches", f"{kept} · at most {size(memory.caches_budget)}"))
         if status.memory.captures:
             kept = f"{size(status.memory.captures)} of {size(status.memory.captures_budget)}"
             facts.append(("attention", f"{kept} for what has been recorded"))
@@ -103,6 +111,35 @@ def models_report(models: Sequence[ModelInfo], default_model: str) -> Report:
     columns = ("model", "state", "size", "context", "chat", "source")
     line = "any Hugging Face causal language model works too, by its id or the path of its directory"
     return Report((Table(columns, rows, numeric=frozenset({2, 3})),), line)
+
+
+def adapters_report(adapters: Sequence[AdapterInfo]) -> Report:
+    """Say which adapters there are, those that are loaded first."""
+    if not adapters:
+        return Report(line="no adapter yet: %gpt load MODEL+PATH --name NAME keeps one that peft has saved")
+    rows = [
+        (
+            each.name,
+            f"loaded on {', '.join(each.models)}" if each.loaded else "",
+            each.base,
+            str(each.rank or ""),
+            f"{each.parameters:,}" if each.parameters else "",
+            size(each.bytes) if each.bytes else "",
+            _steps(each),
+            each.digest[:DIGEST_SHOWN],
+        )
+        for each in sorted(adapters, key=lambda each: not each.loaded)
+    ]
+    columns = ("adapter", "state", "trained on", "rank", "parameters", "size", "steps", "digest")
+    line = "use one as MODEL+ADAPTER, or with %%gpt -a ADAPTER"
+    return Report((Table(columns, rows, numeric=frozenset({3, 4, 5})),), line)
+
+
+def _steps(adapter: AdapterInfo) -> str:
+    if not adapter.steps:
+        return ""
+    shown = f"{adapter.steps[0]} … {adapter.steps[-1]}" if len(adapter.steps) > 1 else str(adapter.steps[0])
+    return shown if adapter.best is None else f"{shown}, best {adapter.best}"
 
 
 def loaded_line(model: ModelInfo) -> str:

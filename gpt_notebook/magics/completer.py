@@ -1,4 +1,4 @@
-"""Tab completion on `%%gpt` and `%gpt` lines: options, commands, formats, models, conversations.
+"""Tab completion on `%%gpt` and `%gpt` lines: options, commands, formats, models, adapters, conversations.
 
 Never starts a model kernel, and never makes anyone wait.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from gpt_notebook.magics import help_text, options
 from gpt_notebook.magics.conversation import Conversations
-from gpt_notebook.magics.model_names import ModelNames
+from gpt_notebook.magics.model_names import AdapterNames, ModelNames
 
 OURS = "_gpt_notebook"
 """The attribute that marks our matcher among those of the shell."""
@@ -28,7 +29,7 @@ Matcher = Callable[[CompletionContext], dict[str, Any]]
 
 def matcher(conversations: Conversations) -> Matcher:
     """Return a matcher for IPython's completer."""
-    model_names = ModelNames()
+    names = _Names(ModelNames(), AdapterNames())
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def gpt_matcher(context: CompletionContext) -> dict[str, Any]:
@@ -36,12 +37,9 @@ def matcher(conversations: Conversations) -> Matcher:
         if line is None or (line["magic"] == "%%gpt" and context.cursor_line != 0):
             return {"completions": []}
         words = line["before"].split()
-        candidates = (
-            _in_cell(words, conversations, model_names)
-            if line["magic"] == "%%gpt"
-            else _in_line(words, conversations, model_names)
-        )
         fragment = line["fragment"]
+        after = _in_cell if line["magic"] == "%%gpt" else _in_line
+        candidates = after(words, fragment, conversations, names)
         found = [SimpleCompletion(text=each, type="magic") for each in candidates if each.startswith(fragment)]
         if not found and words[-1:] in _BEFORE_A_CONVERSATION:
             # What is typed, unchanged: IPython's own guesses are suppressed only beside something.
@@ -52,26 +50,41 @@ def matcher(conversations: Conversations) -> Matcher:
     return gpt_matcher  # type: ignore[no-any-return]
 
 
-def _in_cell(words: list[str], conversations: Conversations, model_names: ModelNames) -> Iterable[str]:
+@dataclass(frozen=True)
+class _Names:
+    """The names that models and adapters have."""
+
+    models: ModelNames
+    adapters: AdapterNames
+
+    def beginning(self, fragment: str) -> Iterable[str]:
+        """Return the model strings that can begin like this: with adapters, once there is a +."""
+        base, plus, _ = fragment.partition("+")
+        return [f"{base}+{each}" for each in self.adapters()] if plus else self.models()
+
+
+def _in_cell(words: list[str], fragment: str, conversations: Conversations, names: _Names) -> Iterable[str]:
     """Return what can come after these words of a `%%gpt` line."""
     option = options.option(words[-1]) if words else None
     if option is None or not option.takes_value:
         used = {each.field for word in words if (each := options.option(word)) and not each.repeats}
         return [flag for each in options.OPTIONS if each.field not in used for flag in each.flags]
     if option.field == "model":
-        return model_names()
+        return names.beginning(fragment)
+    if option.field == "adapter":
+        return names.adapters()
     if option.field == "chat":
         return conversations.names()
     return option.choices or ()
 
 
-def _in_line(words: list[str], conversations: Conversations, model_names: ModelNames) -> Iterable[str]:
+def _in_line(words: list[str], fragment: str, conversations: Conversations, names: _Names) -> Iterable[str]:
     """Return what can come after these words of a `%gpt` line."""
     match words:
         case []:
             found: Iterable[str] = help_text.COMMANDS
         case ["use" | "load" | "unload"]:
-            found = model_names()
+            found = names.beginning(fragment)
         case ["load", *_, "--dtype"]:
             found = help_text.DTYPES
         case ["load", *_]:

@@ -10,6 +10,7 @@ COMMANDS = {
     "use": ("use MODEL", "take this model where none is named; alone: say which it is"),
     "status": ("status", "what the model kernel holds and does"),
     "models": ("models", "which models there are"),
+    "adapters": ("adapters", "which adapters there are: LoRA weights on a model"),
     "load": (f"load MODEL [--dtype {'|'.join(DTYPES)}]", "load a model now, to have it warm"),
     "unload": ("unload MODEL", "give its memory back"),
     "connect": ("connect URL | local", "use the model kernel at this address; local: the one of this machine again"),
@@ -24,7 +25,11 @@ COMMANDS = {
 
 def _describe_commands() -> str:
     rows = [(f"%gpt {usage}", text) for usage, text in COMMANDS.values()]
-    rows.insert(4, ("%gpt load VARIABLE --tokenizer VARIABLE [--name NAME]", "give it a model of this notebook"))
+    place = list(COMMANDS).index("load") + 1
+    rows[place:place] = [
+        ("%gpt load VARIABLE --tokenizer VARIABLE [--name NAME]", "give it a model of this notebook"),
+        ("%gpt load MODEL+PATH --name NAME", "keep an adapter under a name"),
+    ]
     width = max(len(usage) for usage, _ in rows)
     return "\n".join(f"  {usage:<{width}}  {text}" for usage, text in rows)
 

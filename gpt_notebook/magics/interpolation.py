@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,35 +51,55 @@ class Interpolated:
     """The names that look like variables and are none."""
 
 
+@dataclass(frozen=True)
+class Placeholder:
+    """A place in a text that a name could fill."""
+
+    name: str
+    as_typed: str
+    before: str = ""
+    """What stays before what is filled in: the sign of a sub- or superscript."""
+    meant: bool = True
+    """Whether it looks like a variable also where nothing has this name."""
+
+
+def pieces(text: str) -> Iterator[str | Placeholder]:
+    """Cut a text into what stays as typed and what a name could fill."""
+    position = 0
+    while found := _PLACEHOLDER.search(text, position):
+        yield text[position : found.start()]
+        position = found.end()
+        if found["command"]:
+            if found["command"] not in _DELIMITERS:
+                position = _end_of_arguments(text, position)
+            yield text[found.start() : position]
+            continue
+        name, script = found["name"] or found["scripted"], found["script"] or ""
+        if name is None or (script and len(name) == 1):
+            yield found.group()
+        else:
+            yield Placeholder(name, found.group(), script, meant=not script and not keyword.iskeyword(name))
+    yield text[position:]
+
+
 def interpolate(text: str, variables: Mapping[str, Any]) -> Interpolated:
     """Fill in each `{name}` of an existing variable.
 
     Raises:
         InvalidRequest: a variable has no text; names it.
     """
-    pieces: list[str] = []
+    filled: list[str] = []
     undefined: dict[str, None] = {}
-    position = 0
-    while found := _PLACEHOLDER.search(text, position):
-        pieces.append(text[position : found.start()])
-        position = found.end()
-        as_typed = found.group()
-        if found["command"]:
-            if found["command"] not in _DELIMITERS:
-                position = _end_of_arguments(text, position)
-            pieces.append(text[found.start() : position])
-            continue
-        name = found["name"] or found["scripted"]
-        if name is None or (found["script"] and len(name) == 1):
-            pieces.append(as_typed)
-        elif name in variables:
-            pieces.append((found["script"] or "") + _text_of(name, variables[name]))
+    for piece in pieces(text):
+        if isinstance(piece, str):
+            filled.append(piece)
+        elif piece.name in variables:
+            filled.append(piece.before + _text_of(piece.name, variables[piece.name]))
         else:
-            pieces.append(as_typed)
-            if not found["script"] and not keyword.iskeyword(name):
-                undefined[name] = None
-    pieces.append(text[position:])
-    return Interpolated("".join(pieces), tuple(undefined))
+            filled.append(piece.as_typed)
+            if piece.meant:
+                undefined[piece.name] = None
+    return Interpolated("".join(filled), tuple(undefined))
 
 
 def _text_of(name: str, value: object) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import api
+from gpt_notebook.adapter_places import split as split_model
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.bundle import View
 from gpt_notebook.display.quantities import counted
-from gpt_notebook.display.reports import Report, loaded_line, models_report, status_report
+from gpt_notebook.display.reports import Report, adapters_report, loaded_line, models_report, status_report
 from gpt_notebook.errors import AuthenticationFailed, InvalidRequest
 from gpt_notebook.magics.cell_output import cell_output
 from gpt_notebook.magics.help_text import DTYPES, HELP
@@ -58,6 +59,9 @@ def _hint_at_unknown(model: str) -> str:
     Raises:
         InvalidRequest: it is most likely a slip of the pen; the hub's ids with an owner are left to the hub.
     """
+    model, adapter = split_model(model)
+    if adapter is not None:
+        _check_adapter(adapter)
     names = [each.name for each in api.models()]
     if model in names or Path(model).expanduser().exists():
         return ""
@@ -66,6 +70,21 @@ def _hint_at_unknown(model: str) -> str:
         message = f"there is no model {model} here; did you mean {near}? Cells go on using {api.session.model}"
         raise InvalidRequest(message, param="model")
     return "; it is not here yet: the next cell asks the hub for it"
+
+
+def _check_adapter(adapter: str) -> None:
+    """Refuse the name of an adapter that is most likely a slip of the pen; one that is being trained may come yet.
+
+    Raises:
+        InvalidRequest: another one has nearly this name.
+    """
+    names = [each.name for each in api.adapters()]
+    name = adapter.partition(":")[0]
+    if name in names or "/" in name or Path(name).expanduser().exists():
+        return
+    if (near := nearest(name, names)) is not None:
+        message = f"there is no adapter {name} here; did you mean {near}? Cells go on using {api.session.model}"
+        raise InvalidRequest(message, param="model")
 
 
 def _status(magics: GPTMagics, words: Words) -> None:
@@ -78,6 +97,11 @@ def _models(magics: GPTMagics, words: Words) -> None:
     _report(magics, models_report(api.models(), api.session.model))
 
 
+def _adapters(magics: GPTMagics, words: Words) -> None:
+    words.end()
+    _report(magics, adapters_report(api.adapters()))
+
+
 def _load(magics: GPTMagics, words: Words) -> None:
     dtype, tokenizer, name = words.option("--dtype"), words.option("--tokenizer"), words.option("--name")
     model: Any = words.required()
@@ -86,6 +110,8 @@ def _load(magics: GPTMagics, words: Words) -> None:
         options["name"] = name or model
         model = value
         options["tokenizer"] = None if tokenizer is None else _variable(magics, tokenizer)
+    elif name is not None and tokenizer is None and split_model(model)[1] is not None:
+        options["name"] = name
     elif tokenizer is not None or name is not None:
         message = f"--tokenizer and --name go with a model of this notebook, and no variable {model} holds one"
         raise InvalidRequest(message)
@@ -202,6 +228,7 @@ _COMMANDS: dict[str, Command] = {
     "use": _use,
     "status": _status,
     "models": _models,
+    "adapters": _adapters,
     "load": _load,
     "unload": _unload,
     "connect": _connect,

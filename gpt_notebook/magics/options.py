@@ -58,6 +58,7 @@ class Option:
 
 OPTIONS = (
     Option(("-m", "--model"), "model", "the model, instead of the one of %%gpt use", "MODEL"),
+    Option(("-a", "--adapter"), "adapter", "the adapter on it, by name or path, or NAME:STEP", "ADAPTER"),
     Option(("--max", "--max-new-tokens"), "max_new_tokens", "the most tokens to generate (120)", "N", int),
     Option(("-t", "--temperature"), "temperature", "0 always takes the most probable token (0.8)", "T", float),
     Option(("--top-p",), "top_p", "keep the most probable tokens that add up to P (0.95)", "P", float),
@@ -90,6 +91,7 @@ class CellOptions:
     sampling: dict[str, Any] = field(default_factory=dict)
     """Those of `SamplingOptions`, only where they were given."""
     model: str | None = None
+    """With its adapter."""
     chat: str | None = None
     complete: bool = False
     system: str | None = None
@@ -117,6 +119,8 @@ def parse(line: str) -> CellOptions:
         sampling["stop"] = tuple(map(_unescape, sampling["stop"]))
     if "system" in given:
         given["system"] = _unescape(given["system"])
+    if (adapter := given.pop("adapter", None)) is not None:
+        given["model"] = _with_adapter(given.get("model"), adapter)
     if given.get("tokens"):
         sampling["logprobs"] = TOKENS_LOGPROBS
     options = CellOptions(sampling=sampling, **given)
@@ -213,6 +217,25 @@ def describe() -> str:
 
 def _unescape(text: str) -> str:
     return re.sub(r"\\([nt\\])", lambda found: _ESCAPES[found[1]], text)
+
+
+def _with_adapter(model: str | None, adapter: str) -> str:
+    """Return a model string with an adapter; without a model the default one, whose own adapter then steps aside.
+
+    Raises:
+        InvalidRequest: the model that was given has an adapter, too.
+    """
+    from gpt_notebook.adapter_places import split
+    from gpt_notebook.session import session
+
+    base, other = split(session.model if model is None else model)
+    if model is not None and other is not None:
+        message = f"-a {adapter} and -m {model} both name an adapter: leave one of them out"
+        raise InvalidRequest(message)
+    if not adapter.strip():
+        message = "-a needs the name of an adapter; %gpt adapters lists them"
+        raise InvalidRequest(message)
+    return f"{base}+{adapter}"
 
 
 def _check(options: CellOptions) -> None:

@@ -10,13 +10,15 @@
     scheduler         whose step comes next on a device     sequence          what a model has read of one text
     generation        the token loop of one request         sampling          from logits to a token
     scoring           log-likelihood of given texts         text              from tokens to text
+    rows              many prompts as one request
     inspection        who may ask about the inside          attention/        what answers them; it has a map
     prompts           from requests to token ids            chat              from messages to a prompt
     models            the loaded models, their budget       loaded_model      one of them
     weights           finding and judging a model           model_files       reading files before they are believed
     hub               models of the Hugging Face hub        template_process  where chat templates run
     model_config      what a config says of its model       load_errors       what goes wrong there, in one line
-    loading           from files to a model that runs
+    loading           from files to a model that runs       adapters/         LoRA on a model; it has a map
+    linear            packed weights, an adapter a row      packed            weights in oneDNN's order
 
 Routes know HTTP, the engine knows requests, the loop knows tensors.
 """

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpt_notebook.errors import TooManyRequests
+from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
-from gpt_notebook.model_kernel.scheduler import Work
+from gpt_notebook.model_kernel.scheduler import Asked
 from gpt_notebook.protocol import RequestInfo, RequestState, Timing
 
 
@@ -24,9 +26,14 @@ class Request:
     arrived: float = field(default_factory=time.monotonic)
     state: RequestState = "queued"
     prompt_tokens: int = 0
-    work: Work | None = None
+    work: Asked | None = None
     cancelled: bool = False
+    generated_before: int = 0
+    """Tokens of work beside it that has ended."""
+    adapter: LoadedAdapter | None = None
+    """What is added to its model."""
     _loaded: LoadedModel | None = None
+    _beside: weakref.WeakSet[Request] = field(default_factory=weakref.WeakSet)
 
     @property
     def loaded(self) -> LoadedModel:
@@ -38,15 +45,36 @@ class Request:
     def loaded(self, model: LoadedModel) -> None:
         self._loaded = model
 
+    @property
+    def fingerprint(self) -> str:
+        """Which model exactly it is, with its adapter."""
+        return self.loaded.fingerprint if self.adapter is None else self.adapter.fingerprint
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep model and adapter from being evicted."""
+        with self.loaded.used(), contextlib.nullcontext() if self.adapter is None else self.adapter.used():
+            yield
+
     def cancel(self) -> None:
         """Stop before the next step."""
         self.cancelled = True
         if self.work is not None:
             self.work.cancelled = True
+        for each in list(self._beside):
+            each.cancel()
 
     def beside(self) -> Request:
-        """Return an entry for a second model of the same request, which counts as part of it."""
-        return Request(self.id, self.model)
+        """Return an entry for other work or another model of the same request: it counts as part of it, and ends with it."""
+        other = Request(self.id, self.model, cancelled=self.cancelled, adapter=self.adapter, _loaded=self._loaded)
+        self._beside.add(other)
+        return other
+
+    @property
+    def generated(self) -> int:
+        """How many tokens there are so far, over all work of the request."""
+        own = self.work.generated if isinstance(self.work, Generation) else 0
+        return own + self.generated_before + sum(each.generated for each in list(self._beside))
 
     def info(self) -> RequestInfo:
         """Return what it is doing."""
@@ -55,7 +83,7 @@ class Request:
             model=self.model,
             state=self.state,
             prompt_tokens=self.prompt_tokens,
-            generated_tokens=self.work.generated if isinstance(self.work, Generation) else 0,
+            generated_tokens=self.generated,
             seconds=time.monotonic() - self.arrived,
         )
 

@@ -20,6 +20,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from gpt_notebook import batch_protocol
+from gpt_notebook.batch_protocol import BatchRequest
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelKernelBusy, ModelKernelStopping
 from gpt_notebook.identity import __version__, source_hash
 from gpt_notebook.model_kernel import attention_routes, openai_routes
@@ -117,6 +119,7 @@ def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _unknown)
+    _add_streams(app, kernel.engine)
     _add_routes(app, kernel)
     app.include_router(attention_routes.router(kernel.engine))
     app.include_router(openai_routes.router(kernel.engine))
@@ -130,24 +133,6 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
     async def health() -> Response:
         status = kernel.status()
         return JSONResponse(encode(status), 200 if status.state == "ready" else 503)
-
-    @app.post("/v1/generate")
-    async def generate(
-        request: Request, body: Annotated[GenerateRequest, parsed(GenerateRequest)], hub_token: HubToken = None
-    ) -> Response:
-        return await stream(request, engine.generate(body, hub_token=hub_token))
-
-    @app.post("/v1/score")
-    async def score(
-        request: Request, body: Annotated[ScoreRequest, parsed(ScoreRequest)], hub_token: HubToken = None
-    ) -> Response:
-        return await stream(request, engine.score(body, hub_token=hub_token))
-
-    @app.post("/v1/load")
-    async def load(
-        request: Request, body: Annotated[LoadRequest, parsed(LoadRequest)], hub_token: HubToken = None
-    ) -> Response:
-        return await stream(request, engine.load(body, hub_token=hub_token))
 
     @app.post("/v1/next")
     async def next_token(
@@ -163,6 +148,10 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
         tokens = await while_connected(request, engine.tokenize(body, hub_token=hub_token))
         return await _tokens(tokens)
 
+    @app.get("/v1/adapters")
+    async def adapters() -> Response:
+        return JSONResponse({"adapters": [encode(each) for each in await engine.adapters()]})
+
     @app.post("/v1/unload")
     async def unload(body: Annotated[UnloadRequest, parsed(UnloadRequest)]) -> Response:
         engine.unload(body.model)
@@ -176,6 +165,33 @@ def _add_routes(app: FastAPI, kernel: ModelKernel) -> None:
     async def stop(body: Annotated[StopRequest, parsed(StopRequest)]) -> Response:
         kernel.stop(force=body.force)
         return JSONResponse({})
+
+
+def _add_streams(app: FastAPI, engine: EngineInterface) -> None:
+    @app.post("/v1/generate")
+    async def generate(
+        request: Request, body: Annotated[GenerateRequest, parsed(GenerateRequest)], hub_token: HubToken = None
+    ) -> Response:
+        return await stream(request, engine.generate(body, hub_token=hub_token))
+
+    @app.post(batch_protocol.PATH)
+    async def batch(
+        request: Request, body: Annotated[BatchRequest, parsed(BatchRequest)], hub_token: HubToken = None
+    ) -> Response:
+        # A row comes whole, with all of its samples and their alternatives.
+        return await stream(request, engine.batch(body, hub_token=hub_token), in_thread=True)
+
+    @app.post("/v1/score")
+    async def score(
+        request: Request, body: Annotated[ScoreRequest, parsed(ScoreRequest)], hub_token: HubToken = None
+    ) -> Response:
+        return await stream(request, engine.score(body, hub_token=hub_token))
+
+    @app.post("/v1/load")
+    async def load(
+        request: Request, body: Annotated[LoadRequest, parsed(LoadRequest)], hub_token: HubToken = None
+    ) -> Response:
+        return await stream(request, engine.load(body, hub_token=hub_token))
 
 
 async def _tokens(tokens: list[Token]) -> Response:

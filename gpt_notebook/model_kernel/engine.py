@@ -11,18 +11,23 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any
 
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
-from gpt_notebook.model_kernel import prompts
+from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+from gpt_notebook.model_kernel import prompts, rows
+from gpt_notebook.model_kernel.admission import Request
 from gpt_notebook.model_kernel.attention.capture import Capture
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.inspection import Inspection
 from gpt_notebook.model_kernel.interface import ArrayItem
 from gpt_notebook.model_kernel.model_config import EVERY_KIND
+from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.runner import Runner
 from gpt_notebook.model_kernel.scoring import NextToken, Scoring
 from gpt_notebook.protocol import (
+    AdapterInfo,
     Done,
     Event,
     GenerateRequest,
@@ -76,13 +81,24 @@ class Engine:
         return self._models.loaded()
 
     def memory(self) -> Memory:
-        """Return what the models and recorded attentions take."""
-        captures = self._inspection.captures
-        return replace(self._models.memory(), captures=captures.bytes, captures_budget=captures.budget)
+        """Return what the models, running and kept texts, and recorded attentions take."""
+        captures, caches = self._inspection.captures, self._runner.caches
+        return replace(
+            self._models.memory(),
+            captures=captures.bytes,
+            captures_budget=captures.budget,
+            running=caches.running,
+            prefixes=caches.prefixes.bytes,
+            caches_budget=caches.budget,
+        )
 
     async def available(self) -> list[ModelInfo]:
         """Return every model that can be used without a download."""
         return await self._models.available()
+
+    async def adapters(self) -> list[AdapterInfo]:
+        """Return every adapter that can be used, those that are loaded with what they take."""
+        return await self._models.adapters.available()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -96,19 +112,19 @@ class Engine:
             async for progress in self._runner.load(entry, hub_token):
                 yield progress
             model = entry.loaded
-            with model.used():
+            with entry.used():
                 prompt = await asyncio.to_thread(prompts.prepare, model, request)
                 entry.prompt_tokens = len(prompt.token_ids)
                 yield Started(
                     id=entry.id,
                     model=entry.model,
-                    fingerprint=model.fingerprint,
+                    fingerprint=entry.fingerprint,
                     prompt=prompt.text,
                     prompt_token_ids=tuple(prompt.token_ids),
                     options=prompt.options,
                 )
                 budget = self._inspection.captures.budget if request.attention else None
-                work = Generation(model, prompt, attention_budget=budget)
+                work = Generation(model, prompt, adapter=entry.adapter, attention_budget=budget)
                 async with contextlib.aclosing(self._runner.run(entry, work)) as events:
                     async for event in events:
                         if isinstance(event, Capture):
@@ -116,6 +132,14 @@ class Engine:
                         else:
                             yield event
                 yield Done(timing=entry.timing())
+
+    def batch(self, request: BatchRequest, *, hub_token: str | None = None) -> AsyncGenerator[BatchEvent]:
+        """Yield the events of generations from many prompts; see `rows`."""
+
+        def run(entry: Request, prompt: Prompt) -> AsyncGenerator[Any]:
+            return self._runner.run(entry, Generation(entry.loaded, prompt, adapter=entry.adapter, background=True))
+
+        return rows.batch(self._runner, request, run, hub_token=hub_token)
 
     async def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
         """Yield a `Scored` for each text, in order.
@@ -127,7 +151,7 @@ class Engine:
             async for progress in self._runner.load(entry, hub_token):
                 yield progress
             model = entry.loaded
-            with model.used():
+            with entry.used():
                 texts = await asyncio.to_thread(prompts.texts_to_score, model, request)
                 async with contextlib.aclosing(self._runner.run(entry, Scoring(model, texts))) as events:
                     async for event in events:
@@ -142,7 +166,7 @@ class Engine:
         """
         with self._runner.admitted(request.model) as entry:
             model = await self._runner.loaded(entry, hub_token)
-            with model.used():
+            with entry.used():
                 ids = await asyncio.to_thread(prompts.encode, model, request.prompt)
                 prompts.check_length(model, len(ids))
                 async with contextlib.aclosing(self._runner.run(entry, NextToken(model, ids, request.k))) as tokens:
@@ -172,7 +196,7 @@ class Engine:
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token, dtype=request.dtype, kinds=EVERY_KIND):
                 yield progress
-            yield Loaded(model=entry.loaded.info())
+            yield Loaded(model=replace(entry.loaded.info(), name=entry.model))
             yield Done()
 
     def inspect(self, request: StreamRequest, *, hub_token: str | None = None) -> AsyncGenerator[AttentionEvent]:
@@ -191,8 +215,11 @@ class Engine:
             ModelInUse: requests are using it.
         """
         name = self._models.name_of(model)
+        before = {model.fingerprint for model in self._models.loaded()}
         self._models.unload(name)
         self._inspection.forget(name)
+        for fingerprint in before - {model.fingerprint for model in self._models.loaded()}:
+            self._runner.caches.prefixes.forget(fingerprint)
 
     def cancel(self, ids: tuple[str, ...] | None) -> int:
         """Stop the requests named, or all, before their next token; return how many there were."""

@@ -1,4 +1,4 @@
-"""The token loop of one request: prefill once, then one token for each of its samples at each step.
+"""A generation: what was asked for, and what is said of each of its samples; which passes of a model it takes is not its matter.
 
 Runs in the scheduler's thread and emits `Tokens` and `Finished`. What it says of tokens are the model's own numbers:
 a logprob is the log-softmax of the logits as they were, before temperature, top-k and top-p.
@@ -6,20 +6,19 @@ a logprob is the log-softmax of the logits as they were, before temperature, top
 
 from __future__ import annotations
 
+import random
 import time
-
-import torch
 
 from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.model_kernel import sampling
+from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.attention.capture import Capture, Text
 from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.recorder import Recorder
 from gpt_notebook.model_kernel.attention.recording import check_budget
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.prompts import Prompt
-from gpt_notebook.model_kernel.scheduler import Work
-from gpt_notebook.model_kernel.sequence import Sequence
+from gpt_notebook.model_kernel.scheduler import Asked
 from gpt_notebook.model_kernel.text import StopStrings
 from gpt_notebook.protocol import Finished, FinishReason, Token, Tokens, Usage
 
@@ -36,92 +35,83 @@ class Sample:
         self.finish_reason: FinishReason | None = None
         self._model = model
         self._options = prompt.options
-        self._generator = torch.Generator().manual_seed((prompt.options.seed or 0) + index)
+        self._draws = random.Random((prompt.options.seed or 0) + index)  # noqa: S311 - it has to be repeatable
         self._text = model.vocabulary.stream(prompt.token_ids, strip_space=prompt.plain_dialogue)
         self._stop = StopStrings(prompt.stop)
 
-    def choose(self, logits: torch.Tensor) -> tuple[int, list[Token]]:
-        """Choose the next token from logits of shape (vocabulary,); return its id and the tokens to show now."""
-        token_id = sampling.choose(logits, self._options, self._generator)
+    def choose(self, row: sampling.Row) -> tuple[int, list[Token]]:
+        """Choose the next token from logits (vocabulary,); return its id and the tokens to show now."""
+        choice = sampling.choose(row, self._options, self._draws)
         self.generated += 1
-        if token_id in self._model.end_ids:
-            return token_id, self._finish("stop")
-        logprobs = logits.log_softmax(-1)
-        top = sampling.top_logprobs(logprobs, self._options.logprobs) if self._options.logprobs else []
-        token = self._model.vocabulary.token(token_id, float(logprobs[token_id]), top)
+        if choice.token_id in self._model.end_ids:
+            return choice.token_id, self.finish("stop")
+        token = self._model.vocabulary.token(choice.token_id, choice.logprob, choice.top)
         shown = self._stop.add(self._text.add(token))
         if self._stop.found:
             self.finish_reason = "stop"
         elif self.generated >= self._options.max_new_tokens:
-            shown += self._finish("length")
-        return token_id, shown
+            shown += self.finish("length")
+        return choice.token_id, shown
 
-    def _finish(self, reason: FinishReason) -> list[Token]:
+    def finish(self, reason: FinishReason) -> list[Token]:
         """End the text, and return what was still held back."""
         self.finish_reason = reason
         rest = self._stop.add(self._text.flush())
         return rest if self._stop.found else rest + self._stop.flush()
 
-    def cancel(self) -> list[Token]:
-        """End before the next token."""
-        return self._finish("cancelled")
 
+class Generation(Asked):
+    """What one request wants to be generated."""
 
-class Generation(Work):
-    """The work of one request."""
-
-    def __init__(self, model: LoadedModel, prompt: Prompt, *, attention_budget: int | None = None) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        prompt: Prompt,
+        *,
+        adapter: LoadedAdapter | None = None,
+        attention_budget: int | None = None,
+        background: bool = False,
+    ) -> None:
         """Begin before the prompt is read.
 
         Args:
             model: what generates.
             prompt: where it starts.
+            adapter: what is added to the model.
             attention_budget: for an attention that is recorded on the way, how many bytes those of all samples may
                 take; emits a `Capture` for each sample before its end. None: no attention.
+            background: whether those come first for whom somebody waits.
         """
         super().__init__()
-        self._attention_budget = attention_budget
-        self._model = model
-        self._prompt = prompt.token_ids
-        self._max_new_tokens = prompt.options.max_new_tokens
-        self._samples = [Sample(i, model, prompt) for i in range(prompt.options.n)]
-        self._sequences: dict[int, tuple[Sequence, int]] = {}
-        """For each running sample, what has been read of it and the token to read next."""
+        self.model = model
+        self.adapter = adapter
+        self.prompt_ids = prompt.token_ids
+        self.repeatable = prompt.repeatable
+        """Whether the same tokens are to come whenever it runs alone, even if bits have to be computed again for it."""
+        self.background = background
+        self.samples = [Sample(i, model, prompt) for i in range(prompt.options.n)]
+        self.longest = len(prompt.token_ids) + prompt.options.max_new_tokens
+        """How many tokens prompt and completion may come to."""
         self.first_step: float | None = None
         self.first_token: float | None = None
+        self._attention_budget = attention_budget
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity of the model with its adapter."""
+        return self.model.fingerprint if self.adapter is None else self.adapter.fingerprint
 
     @property
     def generated(self) -> int:
         """How many tokens there are so far, over all samples."""
-        return sum(sample.generated for sample in self._samples)
+        return sum(sample.generated for sample in self.samples)
 
-    def step(self) -> bool:
-        """Generate one token for each running sample."""
-        if self.cancelled:
-            for sample in self._running():
-                self._say(sample, sample.cancel())
-        elif self.first_step is None:
+    def began(self) -> None:
+        """Note that its first step begins."""
+        if self.first_step is None:
             self.first_step = time.monotonic()
-            self._prefill()
-            self.first_token = time.monotonic()
-        else:
-            for sample in self._running():
-                sequence, token_id = self._sequences[sample.index]
-                self._advance(sample, sequence, sequence.read([token_id]))
-        return bool(self._running())
 
-    def _running(self) -> list[Sample]:
-        return [sample for sample in self._samples if sample.finish_reason is None]
-
-    def _prefill(self) -> None:
-        """Read the prompt once for all samples."""
-        sequence = Sequence(self._model, self._recorder())
-        logits = sequence.read(self._prompt)  # (vocabulary,)
-        for sample in self._samples:
-            last = sample is self._samples[-1]
-            self._advance(sample, sequence if last else sequence.fork(), logits)
-
-    def _recorder(self) -> Recorder | None:
+    def recorder(self) -> Recorder | None:
         """Return what records the attention of all that is read, if that is wanted and possible on the way.
 
         Raises:
@@ -130,37 +120,47 @@ class Generation(Work):
         if self._attention_budget is None:
             return None
         try:
-            layout = layout_of(self._model)
+            layout = layout_of(self.model)
         except ModelUnsupported:  # Whoever asks for its attention is told.
             return None
         if not layout.in_pieces:
             return None
-        capacity = len(self._prompt) + self._max_new_tokens
-        check_budget(self._model, capacity * len(self._samples), self._attention_budget)
-        return Recorder(capacity)
+        check_budget(self.model, self.longest * len(self.samples), self._attention_budget)
+        return Recorder(self.longest)
 
-    def _advance(self, sample: Sample, sequence: Sequence, logits: torch.Tensor) -> None:
-        token_id, shown = sample.choose(logits)
-        self._sequences[sample.index] = (sequence, token_id)
+    def advance(self, sample: Sample, row: sampling.Row) -> int | None:
+        """Choose a sample's next token from logits (vocabulary,), and tell it; return its id, None when that was the end.
+
+        Whoever runs it calls `finish` then.
+        """
+        if self.first_token is None:
+            self.first_token = time.monotonic()
+        token_id, shown = sample.choose(row)
         self._say(sample, shown)
+        return token_id if sample.finish_reason is None else None
 
     def _say(self, sample: Sample, shown: list[Token]) -> None:
         sample.shown_ids += [token.id for token in shown]
         if shown:
             self.emit(Tokens(index=sample.index, tokens=tuple(shown)))
-        if sample.finish_reason is not None:
-            sequence, _ = self._sequences.pop(sample.index, (None, None))
-            if sequence is not None and sequence.recording:
-                self._keep_attention(sample, sequence)
-            usage = Usage(prompt_tokens=len(self._prompt), completion_tokens=sample.generated)
-            self.emit(Finished(index=sample.index, finish_reason=sample.finish_reason, usage=usage))
 
-    def _keep_attention(self, sample: Sample, sequence: Sequence) -> None:
-        """Emit the attention of the prompt and a sample's completion, whose last token has not been read yet."""
-        ids = (*self._prompt, *sample.shown_ids)
-        if unread := ids[len(sequence) :]:
-            sequence.read(unread)
-        model = self._model
-        self.emit(
-            Capture(model.source.name, model.fingerprint, Text(ids), layout_of(model), sequence.recorded(len(ids)))
-        )
+    def text_of(self, sample: Sample) -> tuple[int, ...]:
+        """Return the tokens of the prompt and of a sample's completion as it is shown."""
+        return (*self.prompt_ids, *sample.shown_ids)
+
+    def keep_attention(self, sample: Sample, recorder: Recorder) -> None:
+        """Emit what was recorded of `text_of` a sample, all of whose tokens have been read."""
+        ids = self.text_of(sample)
+        model = self.model
+        name = model.source.name if self.adapter is None else f"{model.source.name}+{self.adapter.name}"
+        self.emit(Capture(name, self.fingerprint, Text(ids), layout_of(model), recorder.cut(len(ids))))
+
+    def finish(self, sample: Sample) -> None:
+        """Tell how a sample has ended."""
+        assert sample.finish_reason is not None  # noqa: S101 - whoever calls has seen it end
+        usage = Usage(prompt_tokens=len(self.prompt_ids), completion_tokens=sample.generated)
+        self.emit(Finished(index=sample.index, finish_reason=sample.finish_reason, usage=usage))
+
+    def stop(self, sample: Sample) -> None:
+        """End a sample before its next token; whoever runs it calls `finish` then."""
+        self._say(sample, sample.finish("cancelled"))

@@ -80,16 +80,20 @@ class Inspection:
             async for progress in self._runner.load(entry, hub_token, kinds=EVERY_KIND):
                 yield progress
             model = entry.loaded
-            if request.fingerprint not in ("", model.fingerprint):
+            if request.fingerprint not in ("", entry.fingerprint):
                 raise _changed(model, "name a model= to look with the weights that there are now")
-            with model.used():
+            with entry.used():
                 text = await asyncio.to_thread(text_of, model, request)
                 entry.prompt_tokens = len(text.token_ids)
-                capture = self.captures.find(identify(model.fingerprint, model.source.name, text))
+                capture = self.captures.find(identify(entry.fingerprint, entry.model, text))
                 if capture is None:
-                    async for event in self._run(entry, Recording(model, text, self.captures.budget)):
+                    async for event in self._run(
+                        entry,
+                        Recording(model, text, self.captures.budget),
+                    ):
                         if isinstance(event, Capture):
                             capture = event
+                            capture.model, capture.fingerprint = entry.model, entry.fingerprint
                         else:
                             yield event
                 assert capture is not None  # noqa: S101 - the work ended without an error
@@ -104,7 +108,7 @@ class Inspection:
             async for progress in self._runner.load(entry, hub_token):
                 yield progress
             model = entry.loaded
-            with model.used():
+            with entry.used():
                 texts = await asyncio.to_thread(patch_texts, model, request)
                 work = Patching(model, texts.clean, texts.corrupt, answer=texts.answer, wrong=texts.wrong)
                 async for event in self._run(entry, work):
@@ -162,16 +166,17 @@ class Inspection:
         capture = self.captures.get(capture_id)
         entry.model = capture.model
         model = await self._runner.loaded(entry, kinds=EVERY_KIND)
-        if model.fingerprint != capture.fingerprint:
+        base = capture.fingerprint.partition("+")[0]
+        if model.fingerprint != base:
             # It may have left since, and come back in the dtype that its weights are stored in.
-            weights, dtype = capture.fingerprint.rsplit("-", 1)
+            weights, dtype = base.rsplit("-", 1)
             if model.fingerprint.startswith(weights):
                 model = await self._runner.loaded(entry, kinds=EVERY_KIND, dtype=dtype)
-        if model.fingerprint != capture.fingerprint:
+        if entry.fingerprint != capture.fingerprint:
             raise _changed(model, "make it again with gpt.attention(…)")
-        with model.used():
+        with entry.used():
             try:
-                yield MapSource(capture, model)
+                yield MapSource(capture, model, entry.adapter)
             finally:
                 self.captures.recount(capture)
 

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
+from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
 from gpt_notebook.protocol import (
+    AdapterInfo,
     Event,
     GenerateRequest,
     LoadRequest,
@@ -59,8 +61,16 @@ class EngineInterface(Protocol):
         """Return every model that can be used without a download."""
         ...
 
+    async def adapters(self) -> list[AdapterInfo]:
+        """Return the adapters that have a name or are loaded."""
+        ...
+
     def generate(self, request: GenerateRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
         """Yield the events of a generation."""
+        ...
+
+    def batch(self, request: BatchRequest, *, hub_token: str | None = None) -> AsyncGenerator[BatchEvent]:
+        """Yield a `RowDone` or `RowFailed` for each prompt, as they finish."""
         ...
 
     def score(self, request: ScoreRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:

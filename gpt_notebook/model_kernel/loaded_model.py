@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gpt_notebook.model_kernel import model_config
+from gpt_notebook.model_kernel import linear, model_config
 from gpt_notebook.model_kernel.attention.layout import Layout
 from gpt_notebook.model_kernel.model_config import Kind, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
@@ -44,8 +44,12 @@ class LoadedModel:
     """Whether `forward` can be told to compute the last position's logits only."""
     templates: TemplateProcess
     """Renders its chat template."""
+    packed_bytes: int = 0
+    """What the packed copies of its weights take."""
     layout: Layout | None = None
     """How its attention can be seen, once somebody has asked."""
+    batch: Any = None
+    """The `Batch` of its generations, once there has been one."""
     in_use: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
@@ -63,6 +67,11 @@ class LoadedModel:
         finally:
             self.in_use -= 1
             self.last_used = time.monotonic()
+
+    def unpack(self) -> None:
+        """Let the packed copies of its weights go."""
+        linear.unpack(self.module)
+        self.packed_bytes = 0
 
     def refuse_unless(self, kinds: Kinds) -> None:
         """Refuse to be used for what only models of these kinds can do.

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsupported
-from gpt_notebook.model_kernel import model_config
+from gpt_notebook.model_kernel import linear, model_config
 from gpt_notebook.model_kernel.attention import choice, watching
 from gpt_notebook.model_kernel.load_errors import first_line, in_one_line
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
@@ -102,6 +102,7 @@ def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templa
     module = module.to(device).eval().requires_grad_(requires_grad=False)
     if kind == "causal":
         choice.choose(module)
+        linear.install(module)
     tokenizer = _tokenizer(source)
     if getattr(tokenizer, "chat_template", None):
         templates.start()

@@ -1,5 +1,8 @@
 """The loaded models: found by name, loaded once, kept within a budget, the least recently used leaving first.
 
+The budget is for weights, for their packed copies and for adapters. Copies are made where there is room for them, and
+are the first to leave; no model leaves for one.
+
 All of its state belongs to the event loop's thread; loading runs in a thread of its own, one model at a time, and
 downloads in others.
 """
@@ -13,7 +16,7 @@ import difflib
 import gc
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +25,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import psutil
 import torch
 
+from gpt_notebook.adapter_places import split
 from gpt_notebook.errors import ModelInUse, ModelNotFound, ModelUnreachable, OutOfMemory
-from gpt_notebook.model_kernel import hub, loading, model_config, weights
+from gpt_notebook.model_kernel import hub, linear, loading, model_config, weights
+from gpt_notebook.model_kernel.adapters.adapters import Adapters
+from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from gpt_notebook.model_kernel.weights import Source
 
 Result = TypeVar("Result")
+Held = TypeVar("Held", LoadedModel, LoadedModel | LoadedAdapter)
 Key = tuple[str, str | None]
 """A model string and the dtype that was asked for."""
 
@@ -100,16 +107,25 @@ class Models:
         self._templates = TemplateProcess()
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
         self._downloader = ThreadPoolExecutor(max_workers=DOWNLOADS, thread_name_prefix="downloader")
+        self.adapters = Adapters(settings.home_directory(), make_room=self._make_room, placing=self._placing)
 
     def name_of(self, model: str) -> str:
-        """Return what to call a model: one that was saved by name goes by it, also when it is asked for by its path."""
-        path = Path(model)
-        return path.name if path.parent == self._saved and weights.SAVED_NAME.fullmatch(path.name) else model
+        """Return what to call a model: one that was saved by name goes by it, also when it is asked for by its path.
+
+        The adapter of a model string is called likewise.
+
+        Raises:
+            InvalidRequest: the string has a `+`, and nothing before or after it.
+        """
+        base, adapter = split(model)
+        path = Path(base)
+        name = path.name if path.parent == self._saved and weights.SAVED_NAME.fullmatch(path.name) else base
+        return name if adapter is None else f"{name}+{self.adapters.name_of(adapter)}"
 
     async def ready(
         self, name: str, *, dtype: str | None = None, hub_token: str | None = None, kinds: Kinds = GENERATING
     ) -> AsyncIterator[Progress | LoadedModel]:
-        """Yield the progress of loading a model, if it has to be loaded, and last the model.
+        """Yield the progress of loading a model, if it has to be loaded, and last the model; without its adapter.
 
         A local directory that was saved again is a new model: running streams keep the old one until they end. A model
         of none of the `kinds` is refused by its config, and its weights are not read for that.
@@ -118,6 +134,7 @@ class Models:
             ModelError: it can't be loaded; says why.
             OutOfMemory: the budget has no room for it.
         """
+        name, _ = split(name)
         # Unless a dtype is asked for, the model as it is loaded will do, so that a `load` with a dtype holds.
         key = (name, dtype) if dtype is not None else next((k for k in self._loaded if k[0] == name), (name, None))
         if (loaded := self._loaded.get(key)) is not None and self._is_current(loaded):
@@ -186,7 +203,7 @@ class Models:
         kind, described = await _in(self._loader, lambda: loading.describe(found, self.device))
         model_config.refuse(source.name, kind, described, load.kinds)
         async with self._placing:
-            self._make_room(key, needed)
+            self._make_room(name, needed, instead_of=name)
             await _in(self._loader, lambda: weights.read_ahead(found, report("reading")))
             try:
                 loaded = await _in(self._loader, lambda: loading.load(found, dtype, self.device, self._templates))
@@ -194,9 +211,14 @@ class Models:
                 _let_go(error)
                 self._give_back()
                 raise
+            if not loaded.is_small:
+                # Before anybody uses it, so that it says the same from its first word on.
+                room = self.budget - self._taken(without=name) - loaded.bytes
+                loaded.packed_bytes = await _in(self._loader, lambda: linear.pack(loaded.module, room))
             for other in [k for k in self._loaded if k[0] == name]:
                 self._replaced.append(self._loaded.pop(other))
             self._loaded[key] = loaded
+            self._forget_adapters()
         return loaded
 
     def _what_there_is(self, name: str) -> str:
@@ -207,43 +229,86 @@ class Models:
 
     def _held(self) -> list[LoadedModel]:
         """Return what takes memory: the loaded models, and replaced ones on which streams still run."""
-        self._replaced = [model for model in self._replaced if model.in_use]
+        still = [model for model in self._replaced if model.in_use]
+        if len(still) < len(self._replaced):
+            self._replaced = still
+            self._forget_adapters()
         return [*self._loaded.values(), *self._replaced]
 
-    def _make_room(self, key: Key, needed: int) -> None:
-        """Let idle models go, least recently used first, until `needed` bytes fit.
+    def _taken(self, *, without: str | None = None) -> int:
+        """Return the bytes of the budget that are taken, by others than idle versions of the model `without`."""
+        held = [model for model in self._held() if model.in_use or model.source.name != without]
+        return sum(model.bytes + model.packed_bytes for model in held) + self.adapters.bytes
+
+    def _make_room(self, name: str, needed: int, *, instead_of: str | None = None) -> None:
+        """Let go of what can be spared, until `needed` bytes fit.
+
+        First the packed copies of idle models, then idle models and adapters, last the packed copies of models in use,
+        which then become slower; of each kind the least recently used first.
+
+        Args:
+            name: what the room is for.
+            needed: how many bytes.
+            instead_of: a model whose idle versions leave for it, once it is there.
 
         Raises:
-            OutOfMemory: those in use leave too little room; nothing was evicted.
+            OutOfMemory: those in use leave too little room; nothing has left.
         """
-        others = {k: model for k, model in self._loaded.items() if k[0] != key[0]}
-        staying = sum(model.bytes for model in self._held() if model.in_use or model.source.name != key[0])
-        excess = staying + needed - self.budget
+        held = self._held()
+        idle = [model for model in held if not model.in_use and model.source.name != instead_of]
+        excess = self._taken(without=instead_of) + needed - self.budget
+        tenants: list[LoadedModel | LoadedAdapter] = [*self.adapters.idle(), *idle]
+        spared: list[tuple[int, Callable[[], object]]] = [
+            *((model.packed_bytes, model.unpack) for model in _oldest_first(idle)),
+            *((each.bytes, self._leaving(each)) for each in _oldest_first(tenants)),
+            *((model.packed_bytes, model.unpack) for model in _oldest_first(held) if model.in_use),
+        ]
         leaving = []
-        for k, model in sorted(others.items(), key=lambda item: item[1].last_used):
+        for size, leave in spared:
             if excess <= 0:
                 break
-            if not model.in_use:
-                leaving.append(k)
-                excess -= model.bytes
+            if size:
+                leaving.append(leave)
+                excess -= size
         if excess > 0:
             message = (
-                f"{key[0]} needs {needed / MIB:,.0f} MiB, and the budget of {self.budget / MIB:,.0f} MiB has no room for it: "
+                f"{name} needs {needed / MIB:,.0f} MiB, and the budget of {self.budget / MIB:,.0f} MiB has no room for it: "
                 "unload a model (%gpt unload), choose a smaller one, or raise GPT_NOTEBOOK_MEMORY_BUDGET"
             )
             raise OutOfMemory(message)
-        for k in leaving:
-            del self._loaded[k]
+        for leave in leaving:
+            leave()
         if leaving:
             self._give_back()
 
+    def _leaving(self, each: LoadedModel | LoadedAdapter) -> Callable[[], None]:
+        """Return what lets a model or an adapter go."""
+
+        def leave() -> None:
+            if isinstance(each, LoadedAdapter):
+                self.adapters.drop(each)
+                return
+            self._loaded = {key: model for key, model in self._loaded.items() if model is not each}
+            self._forget_adapters()
+
+        return leave
+
+    def _forget_adapters(self) -> None:
+        """Let the adapters go whose models have gone."""
+        self.adapters.keep({model.fingerprint for model in self._held()})
+
     def unload(self, name: str) -> None:
-        """Give a model's memory back.
+        """Give a model's memory back, or an adapter's where the name has one.
 
         Raises:
             ModelNotFound: it isn't loaded; names those that are.
             ModelInUse: requests are using it.
         """
+        name, adapter = split(name)
+        if adapter is not None:
+            self.adapters.unload(name, adapter)
+            self._give_back()
+            return
         keys = [k for k in self._loaded if k[0] == name]
         if not keys:
             loaded = ", ".join(sorted({k[0] for k in self._loaded})) or "none"
@@ -256,6 +321,7 @@ class Models:
             raise ModelInUse(message)
         for k in keys:
             del self._loaded[k]
+        self._forget_adapters()
         self._give_back()
 
     def _give_back(self) -> None:
@@ -268,9 +334,15 @@ class Models:
 
     def memory(self) -> Memory:
         """Return what the models take."""
-        taken = sum(model.bytes for model in self._held())
-        process = psutil.Process().memory_info().rss
-        return Memory(device=str(self.device), budget=self.budget, weights=taken, process=process)
+        held = self._held()
+        return Memory(
+            device=str(self.device),
+            budget=self.budget,
+            weights=sum(model.bytes for model in held),
+            packed=sum(model.packed_bytes for model in held),
+            adapters=self.adapters.bytes,
+            process=psutil.Process().memory_info().rss,
+        )
 
     @property
     def loading(self) -> bool:
@@ -296,7 +368,12 @@ class Models:
         for executor in (self._loader, self._downloader):
             executor.shutdown(wait=False, cancel_futures=True)
         self._loaded.clear()
+        self.adapters.clear()
         self._templates.close()
+
+
+def _oldest_first(held: Sequence[Held]) -> list[Held]:
+    return sorted(held, key=lambda each: each.last_used)
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -27,6 +27,8 @@ class Prompt:
     stop: tuple[str, ...]
     """The user's stop strings, and what ends the model's turn in a plain dialogue."""
     plain_dialogue: bool = False
+    repeatable: bool = False
+    """Whether somebody gave the seed, to get the same tokens again."""
 
 
 def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
@@ -54,9 +56,10 @@ def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
         seed=secrets.randbelow(SEEDS) if options.seed is None else options.seed,
         max_new_tokens=min(options.max_new_tokens, room),
     )
+    repeatable = options.seed is not None
     if rendered is None:
-        return Prompt(text, ids, fitted, options.stop)
-    return Prompt(text, ids, fitted, (*options.stop, *rendered.stop), rendered.plain)
+        return Prompt(text, ids, fitted, options.stop, repeatable=repeatable)
+    return Prompt(text, ids, fitted, (*options.stop, *rendered.stop), rendered.plain, repeatable)
 
 
 def _rendered(model: LoadedModel, request: GenerateRequest) -> chat.ChatPrompt | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -12,15 +13,23 @@ from typing import Any
 
 import torch
 
+from gpt_notebook import adapter_places
 from gpt_notebook.errors import GptNotebookError, OutOfMemory
+from gpt_notebook.model_kernel import linear
 from gpt_notebook.model_kernel.admission import Admission, Request
+from gpt_notebook.model_kernel.batching.batch import Batch
+from gpt_notebook.model_kernel.batching.memory import CacheMemory
+from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
-from gpt_notebook.model_kernel.models import Models
+from gpt_notebook.model_kernel.models import Models, device_memory
 from gpt_notebook.model_kernel.scheduler import Scheduler, Work
+from gpt_notebook.model_kernel.shortage import is_out_of_memory
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import MIB, Settings
 
+CACHE_SHARE = 0.15
+"""How much of the device's memory the caches of all texts may take, if nothing else is set."""
 MOST_UNREAD = 16 * MIB
 """Bytes of an array that may wait to be read, enough to keep a fast reader busy."""
 
@@ -34,6 +43,7 @@ class Runner:
         self.admission = Admission(settings.max_requests)
         self.threads = settings.threads or os.cpu_count() or 1
         """How many CPU threads a step of a model that isn't small uses."""
+        self.caches = CacheMemory(settings.cache_budget or int(device_memory(self.models.device) * CACHE_SHARE))
         self._scheduler = Scheduler(str(self.models.device))
 
     def admitted(self, model: str) -> AbstractContextManager[Request]:
@@ -47,13 +57,19 @@ class Runner:
     async def load(
         self, request: Request, hub_token: str | None, *, dtype: str | None = None, kinds: Kinds = GENERATING
     ) -> AsyncIterator[Progress]:
-        """Yield the progress of loading the request's model, which it has afterwards; one of other `kinds` is refused."""
+        """Yield the progress of loading the request's model, which it has afterwards with its adapter.
+
+        Raises:
+            GptNotebookError: it can't be loaded, or is none of these `kinds`.
+        """
         request.state = "loading"
         async for found in self.models.ready(request.model, dtype=dtype, hub_token=hub_token, kinds=kinds):
             if isinstance(found, Progress):
                 yield found
             else:
                 request.loaded = found
+        _, adapter = adapter_places.split(request.model)
+        request.adapter = None if adapter is None else await self.models.adapters.ready(request.loaded, adapter)
         request.state = "queued"
 
     async def loaded(
@@ -69,19 +85,26 @@ class Runner:
             pass
         return request.loaded
 
-    async def run(self, request: Request, work: Work) -> AsyncGenerator[Any]:
+    async def run(self, request: Request, work: Work | Generation) -> AsyncGenerator[Any]:
         """Hand work of a request whose model is loaded to the scheduler, and yield what it emits until it ends.
+
+        A generation takes part in the steps of its model's batch.
 
         Raises:
             GptNotebookError: the work failed; other requests go on.
         """
-        outbox = Outbox(asyncio.get_running_loop(), lambda: self._scheduler.submit(work))
+        if isinstance(work, Generation):
+            submit = functools.partial(self._batch_of(request.loaded).submit, work)
+        else:
+            work.threads = self._threads_for(request.loaded)
+            work.inside = functools.partial(linear.adapted, request.adapter)
+            submit = functools.partial(self._scheduler.submit, work)
+        outbox = Outbox(asyncio.get_running_loop(), submit)
         work.emit, work.must_wait = outbox.put, outbox.must_wait
         request.work = work
         work.cancelled = request.cancelled
         request.state = "running"
-        work.threads = 1 if request.loaded.is_small else self.threads
-        self._scheduler.submit(work)
+        submit()
         try:
             while (item := await outbox.take()) is not None:
                 if isinstance(item, BaseException):
@@ -89,6 +112,16 @@ class Runner:
                 yield item
         finally:
             work.cancelled = True
+
+    def _batch_of(self, model: LoadedModel) -> Batch:
+        if model.batch is None:
+            model.batch = Batch(model, self.caches, self._scheduler)
+            model.batch.threads = self._threads_for(model)
+        batch: Batch = model.batch
+        return batch
+
+    def _threads_for(self, model: LoadedModel) -> int:
+        return 1 if model.is_small else self.threads
 
     def close(self) -> None:
         """End all work and let the weights go."""
@@ -142,7 +175,7 @@ def _as_known(error: BaseException, model: str) -> GptNotebookError:
     """Return an error of ours for one from a step."""
     if isinstance(error, GptNotebookError):
         return error
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         message = f"out of memory while running {model}: shorten the text, lower --max, or unload another model"

@@ -17,6 +17,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -39,7 +40,34 @@ QUIET = 0.5
 otherwise meet a long step each time."""
 
 
-class Work(ABC):
+class Asked:
+    """Something that somebody has asked for and waits for."""
+
+    def __init__(self) -> None:
+        """Begin with nobody listening."""
+        self.emit: Callable[[Any], None] = lambda _: None
+        """Takes each result, then None at the end, or the error that was the end."""
+        self.cancelled = False
+        """Set from any thread; takes effect at the next step."""
+        self.must_wait: Callable[[], bool] = lambda: False
+        """Asked after a step: whether so much is still unread that it should wait. It then has no turns until whoever
+        reads submits it again."""
+        self.ended = False
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Tell how it ended; a listener that fails must not end the thread that everybody else's work needs."""
+        self.ended = True
+        if error is not None and not isinstance(
+            error, GptNotebookError
+        ):  # ours say all there is to say to whoever asked
+            logger.warning("a step failed: %s", type(error).__name__, exc_info=error)
+        try:
+            self.emit(error)
+        except Exception:
+            logger.exception("nobody takes the end of work")
+
+
+class Work(Asked, ABC):
     """Something that is done step by step, and says what comes of it."""
 
     patient = False
@@ -49,15 +77,11 @@ class Work(ABC):
 
     def __init__(self) -> None:
         """Begin with nobody listening."""
-        self.emit: Callable[[Any], None] = lambda _: None
-        """Takes each result, then None at the end, or the error that was the end."""
-        self.cancelled = False
-        """Set from any thread; takes effect at the next step."""
+        super().__init__()
         self.threads = 1
         """How many CPU threads a step uses."""
-        self.must_wait: Callable[[], bool] = lambda: False
-        """Asked after a step: whether so much is still unread that it should wait. It then has no turns until whoever
-        reads submits it again."""
+        self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Gives the block in which each step is done."""
         self.seconds = SHORTEST_STEP
         """How long the coming step of patient work should take; set before each. A longer one is paid for by a pause."""
 
@@ -179,20 +203,11 @@ class Scheduler:
         if torch.get_num_threads() != work.threads:
             torch.set_num_threads(work.threads)
         try:
-            more = work.step()
-        except BaseException as error:
-            if not isinstance(error, GptNotebookError):  # ours say all there is to say to whoever asked
-                logger.warning("a step failed: %s", type(error).__name__, exc_info=error)
-            _tell_end(work, error)
+            with work.inside():
+                more = work.step()
+        except BaseException as error:  # noqa: BLE001 - whoever asked is told
+            work.end(error)
             return False
         if not more:
-            _tell_end(work, None)
+            work.end()
         return more and not work.must_wait()
-
-
-def _tell_end(work: Work, end: BaseException | None) -> None:
-    """Tell how work ended; a listener that fails must not end the thread that everybody else's work needs."""
-    try:
-        work.emit(end)
-    except Exception:
-        logger.exception("nobody takes the end of work")

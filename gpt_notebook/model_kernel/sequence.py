@@ -15,7 +15,7 @@ import torch
 
 from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.reading import last_only
-from gpt_notebook.model_kernel.attention.recorder import Layer, Place, Recorder
+from gpt_notebook.model_kernel.attention.recorder import Recorder
 from gpt_notebook.model_kernel.attention.watching import watching
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
@@ -29,7 +29,7 @@ class Sequence:
     def __init__(self, model: LoadedModel, recorder: Recorder | None = None) -> None:
         """Begin with nothing read; a recorder sees the attention of all that is."""
         self._model = model
-        self._recorder = recorder
+        self.recorder = recorder
         self._token_ids: list[int] = []
         self._cache: dict[str, Any] = {}
 
@@ -49,7 +49,7 @@ class Sequence:
         fed = token_ids if self._cache else self._token_ids
         inputs = torch.tensor([fed], device=self._model.device)  # (1, token)
         options = {} if all_logits or not self._model.keeps_logits else {"logits_to_keep": 1}
-        if options and self.recording:
+        if options and self.recorder is not None:
             options = last_only(self._model)
         with self._watched():
             out = self._model.module(input_ids=inputs, use_cache=True, **self._cache, **options)
@@ -58,23 +58,13 @@ class Sequence:
         return logits[-len(token_ids) :] if all_logits else logits[-1]
 
     def _watched(self) -> contextlib.AbstractContextManager[None]:
-        if self._recorder is None:  # A model without attention reads, too.
+        if self.recorder is None:  # A model without attention reads, too.
             return contextlib.nullcontext()
-        return watching(layout_of(self._model), self._recorder)
-
-    @property
-    def recording(self) -> bool:
-        """Whether a recorder sees what is read."""
-        return self._recorder is not None
-
-    def recorded(self, length: int) -> dict[Place, Layer]:
-        """Return the attention of the first `length` tokens that have been read; the recorder has done its work."""
-        assert self._recorder is not None  # noqa: S101 - whoever asks has given one
-        return self._recorder.cut(length)
+        return watching(layout_of(self._model), self.recorder)
 
     def fork(self) -> Sequence:
         """Return a copy that goes its own way."""
-        other = Sequence(self._model, self._recorder.fork() if self._recorder is not None else None)
+        other = Sequence(self._model, self.recorder.fork() if self.recorder is not None else None)
         other._token_ids = list(self._token_ids)
         other._cache = copy.deepcopy(self._cache)
         return other

@@ -1,7 +1,7 @@
 """Finding a model, and judging by its files whether it may be loaded.
 
-A model string is `repo-or-path[@revision][+adapter[:step]]`, where a path that exists wins over the parts. Only
-safetensors are read, and nothing in a model's repository is ever run. Knows nothing of torch.
+A model string is `repo-or-path[@revision][+adapter[:step]]`, where a path that exists wins over the parts; here it has
+lost its adapter. Only safetensors are read, and nothing in a model's repository is ever run. Knows nothing of torch.
 """
 
 from __future__ import annotations
@@ -80,16 +80,8 @@ class Source:
 
 
 def split(model: str) -> tuple[str, str | None]:
-    """Return a model string's repository and revision.
-
-    Raises:
-        ModelUnsupported: it asks for an adapter.
-    """
-    base, plus, adapter = model.partition("+")
-    if plus:
-        message = f"{model!r} asks for the adapter {adapter!r}: adapters cannot be served yet, use {base!r}"
-        raise ModelUnsupported(message)
-    repository, _, revision = base.partition("@")
+    """Return the repository and the revision of a model string without its adapter."""
+    repository, _, revision = model.partition("@")
     return repository, revision or None
 
 
@@ -158,9 +150,7 @@ def check(source: Source) -> dict[str, Any]:
         message = f"{source.name} is quantized ({method!r:.40}), which cannot be loaded: look for its weights in full precision"
         raise ModelUnsupported(message)
     if (source.directory / "adapter_config.json").exists():
-        message = (
-            f"{source.name} holds an adapter (adapter_config.json), which cannot be served yet: merge it into its base"
-        )
+        message = f"{source.name} holds an adapter (adapter_config.json) and no model: use it with its base, as BASE+{source.name}"
         raise ModelUnsupported(message)
     if not source.weight_files:
         raise _no_weights(source)

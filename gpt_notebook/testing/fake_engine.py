@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
+from gpt_notebook.batch_protocol import BatchEvent, BatchRequest, BatchStarted, RowDone, RowFailed, RowSample
 from gpt_notebook.errors import (
     ContextLengthExceeded,
     GptNotebookError,
@@ -28,6 +29,7 @@ from gpt_notebook.errors import (
 from gpt_notebook.model_kernel.interface import ArrayItem
 from gpt_notebook.protocol import (
     DEFAULT_MODEL,
+    AdapterInfo,
     Done,
     Event,
     Finished,
@@ -90,6 +92,7 @@ class FakeEngine:
         error: GptNotebookError | None = None,
         fails_after: int | None = None,
         models: Sequence[str] = (DEFAULT_MODEL,),
+        adapters: Sequence[AdapterInfo] = (),
         max_requests: int = 64,
         n_layers: int = 2,
         n_heads: int = 3,
@@ -103,6 +106,7 @@ class FakeEngine:
             error: what every generation fails with, and every question about the inside of a model.
             fails_after: how many tokens, events or rows come before the error; None: not even the stream begins.
             models: the models that there are, the first of them loaded.
+            adapters: the adapters that there are, said to be loaded or not.
             max_requests: more are refused.
             n_layers: how many layers every model has.
             n_heads: how many heads every layer has.
@@ -119,6 +123,7 @@ class FakeEngine:
         self.threads = 1
         self._models = tuple(models)
         self._loaded = list(models[:1])
+        self._adapters = tuple(adapters)
         self._max_requests = max_requests
         self._requests: dict[str, _Request] = {}
         self._vocabulary = FakeVocabulary()
@@ -192,6 +197,10 @@ class FakeEngine:
         """Return all models."""
         return [self._info(name) for name in self._models]
 
+    async def adapters(self) -> list[AdapterInfo]:
+        """Return all adapters."""
+        return list(self._adapters)
+
     async def generate(self, request: GenerateRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
         """Say the text.
 
@@ -224,6 +233,47 @@ class FakeEngine:
                     self._inspection.keep(request.model, (*ids, *each))
             timing = Timing(queued=0.0, first_token=0.0, total=time.monotonic() - begun)
             yield Done(timing=timing)
+
+    async def batch(self, request: BatchRequest, *, hub_token: str | None = None) -> AsyncGenerator[BatchEvent]:
+        """Say the text to each prompt, one after the other.
+
+        Raises:
+            GptNotebookError: what the test asked for, or what the real engine would say to such a request.
+        """
+        with self._admitted(request, request.model, hub_token) as entry:
+            if self.error is not None and self.fails_after is None:
+                raise self.error
+            entry.state = "running"
+            yield BatchStarted(id=entry.id, model=request.model, fingerprint=FINGERPRINT)
+            for index in range(len(request.prompts)):
+                try:
+                    if entry.cancelled.is_set():
+                        message = "the batch was cancelled before this row: run it again"
+                        raise RequestCancelled(message)
+                    alone = request.alone(index)
+                    text, ids = self._prompt(alone)
+                    options = self._fitted(alone.options, len(ids))
+                except GptNotebookError as error:
+                    yield RowFailed(index=index, error=error.to_json())
+                    continue
+                entry.prompt_tokens = len(ids)
+                samples = await self._samples(entry, options)
+                yield RowDone(index=index, prompt=text, prompt_token_ids=tuple(ids), options=options, samples=samples)
+            yield Done()
+
+    async def _samples(self, entry: _Request, options: SamplingOptions) -> tuple[RowSample, ...]:
+        """Return all samples, whole."""
+        said: list[list[Token]] = [[] for _ in range(options.n)]
+        ends: dict[int, Finished] = {}
+        async for event in self._say(entry, options):
+            if isinstance(event, Tokens):
+                said[event.index] += event.tokens
+            elif isinstance(event, Finished):
+                ends[event.index] = event
+        return tuple(
+            RowSample(tokens=tuple(tokens), finish_reason=ends[i].finish_reason, usage=ends[i].usage)
+            for i, tokens in enumerate(said)
+        )
 
     async def _say(self, entry: _Request, options: SamplingOptions) -> AsyncGenerator[Event]:
         """Yield the tokens of all samples in turn, and how each of them ends."""

@@ -16,6 +16,9 @@ export const MAX_SAMPLES = 8;
 
 export const MAX_STOP_STRINGS = 4;
 
+/** The largest seed: those of all samples are whole numbers that JSON's readers agree on. */
+export const MAX_SEED = 9007199254740984;
+
 export const MAX_TOP_LOGPROBS = 20;
 
 export type FinishReason = "stop" | "length" | "cancelled";
@@ -205,6 +208,9 @@ export interface Memory {
   weights: number;
   /** Resident memory of the whole process, shared pages of mapped files included. */
   process: number;
+  /** Copies of weights in a faster order; they and the adapters share the budget of the weights. */
+  packed: number;
+  adapters: number;
   /** Recorded attentions, which have a budget of their own. */
   captures: number;
   captures_budget: number;
@@ -298,6 +304,31 @@ export type Event =
   | Sent<"scored", Scored>
   | Sent<"failed", Failed>
   | Sent<"done", Done>;
+
+/** An adapter that can be used: LoRA weights on a model, asked for as `model+name`. */
+export interface AdapterInfo {
+  /** What to call it after the `+`. */
+  name: string;
+  /** Its directory. */
+  source: string;
+  /** The model that it was trained on, as its config names it; whether it fits another is a question of shapes. */
+  base: string;
+  /** Where its layers differ, the config's. */
+  rank: number;
+  parameters: number;
+  /** Memory of its weights; for one that isn't loaded, the size of its file. */
+  bytes: number;
+  /** Which weights exactly: sha256 over config and weights. */
+  digest: string;
+  /** The steps of its training that can be used as `name:step`; without one, the newest. */
+  steps: number[];
+  /** The step that `name:best` is. */
+  best: number | null;
+  /** The models beside which it is loaded. */
+  models: string[];
+  /** How many requests use it now. */
+  in_use: number;
+}
 
 /** The lengths of an array's axes, separated by commas; empty for a single number. */
 export const SHAPE_HEADER = "X-Array-Shape";

@@ -10,7 +10,6 @@ import pytest
 from attention_stubs import TEXT, part_of, stub, tokens_of
 
 import gpt_notebook as gpt
-from gpt_notebook.attention_maps import progress
 from gpt_notebook.attention_maps.results import HeadScore, Lens
 from gpt_notebook.attention_protocol import PatchRequest, ScoresRequest
 from gpt_notebook.errors import InvalidRequest
@@ -220,25 +219,6 @@ def test_texts_that_make_no_sense_are_refused_at_once(engine):
     with pytest.raises(InvalidRequest, match="did you mean sink"):
         gpt.head_scores(["Hi"], "sinks")
     assert engine.asked == []
-
-
-def test_a_bar_is_updated_in_place_and_wiped_at_the_end(monkeypatch):
-    shown = []
-    monkeypatch.setattr(progress, "INTERVAL", 0)
-    bar = progress._Bar("sink scores", lambda data, **how: shown.append((data["text/plain"], how)))
-    for done in range(3):
-        bar(done, 2)
-    assert [text for text, _ in shown] == ["sink scores: 0 of 2", "sink scores: 1 of 2", ""]
-    assert [how["update"] for _, how in shown] == [False, True, True]
-    assert len({how["transient"]["display_id"] for _, how in shown}) == 1
-
-
-def test_what_is_done_at_once_shows_no_bar():
-    shown = []
-    bar = progress._Bar("sink scores", lambda data, **how: shown.append((data, how)))
-    bar(0, 1)
-    bar(1, 1)
-    assert shown == []
 
 
 def test_patching_says_which_head_carries_the_answer(engine):

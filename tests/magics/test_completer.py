@@ -10,7 +10,7 @@ from IPython.core.completer import provisionalcompleter
 from gpt_notebook import api
 from gpt_notebook.magics import model_names
 from gpt_notebook.magics.model_names import ModelNames
-from gpt_notebook.protocol import ModelInfo, Status
+from gpt_notebook.protocol import AdapterInfo, ModelInfo, Status
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,8 @@ def running_model_kernel(monkeypatch):
     infos = [ModelInfo(name=name, source=name, loaded=False) for name in ("storyteller", "org/some-model")]
     monkeypatch.setattr(api, "status", lambda: Status(state="ready"))
     monkeypatch.setattr(api, "models", lambda: infos)
+    adapters = [AdapterInfo(name="pip", source="/a/pip"), AdapterInfo(name="tale", source="/a", steps=(9, 10), best=9)]
+    monkeypatch.setattr(api, "adapters", lambda: adapters)
     monkeypatch.setattr(model_names, "PATIENCE", 10.0)
 
 
@@ -36,6 +38,11 @@ def completed(shell, text):
         ("%%gpt --format m", {"%%gpt --format markdown"}),
         ("%%gpt -m sto", {"%%gpt -m storyteller"}),
         ("%%gpt --model org/s", {"%%gpt --model org/some-model"}),
+        ("%%gpt -a p", {"%%gpt -a pip"}),
+        ("%%gpt --adapter tale:", {"%%gpt --adapter tale:best", "%%gpt --adapter tale:10", "%%gpt --adapter tale:9"}),
+        ("%%gpt -m gpt2+p", {"%%gpt -m gpt2+pip"}),
+        ("%gpt unload gpt2+p", {"%gpt unload gpt2+pip"}),
+        ("%gpt ad", {"%gpt adapters"}),
         ("%gpt st", {"%gpt status"}),
         ("%gpt use ", {"%gpt use storyteller", "%gpt use org/some-model"}),
         ("%gpt load org", {"%gpt load org/some-model"}),

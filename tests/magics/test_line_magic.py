@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import getpass
+import re
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 from fake_model_kernel import TOKEN
 
 from gpt_notebook import api
+from gpt_notebook.display.quantities import size
 from gpt_notebook.errors import AuthenticationFailed, ConnectionLost, GptNotebookError, InvalidRequest
 from gpt_notebook.magics import line_magic
 from gpt_notebook.magics.help_text import COMMANDS, DTYPES
-from gpt_notebook.protocol import Dtype, Memory, ModelInfo, Progress, RequestInfo, Status
+from gpt_notebook.protocol import AdapterInfo, Dtype, Memory, ModelInfo, Progress, RequestInfo, Status
 
 STORYTELLER = ModelInfo(
     name="storyteller", source="/models/storyteller", loaded=True, architecture="GPT2LMHeadModel", dtype="float32",
     device="cpu", bytes=14_200_000, context_length=512, in_use=1,
+)  # fmt: skip
+
+PIP = AdapterInfo(
+    name="pip", source="/adapters/pip", base="storyteller", rank=8, parameters=81_920, bytes=327_680, digest="0123456789abcdef",
+    steps=(100, 200), best=100, models=("storyteller",),
 )  # fmt: skip
 
 BUSY = Status(
@@ -58,6 +66,7 @@ def calls(monkeypatch):
     answering("cancel", 2)
     answering("shutdown", True)
     answering("load", STORYTELLER)
+    answering("adapters", [PIP])
     answering("use", "storyteller")
     return made
 
@@ -285,3 +294,42 @@ def test_error_shows_the_whole_traceback(shell, model, capsys):
     out = capsys.readouterr().out
     assert out.startswith("Traceback (most recent call last):")
     assert "ConnectionLost: the model kernel went away" in out
+
+
+def test_adapters_are_listed(shell, calls):
+    shell.run("%gpt adapters")
+    text = line_of(shell)
+    (row,) = (line for line in text.splitlines() if line.startswith("pip"))
+    assert re.split(r"  +", row) == [
+        *("pip", "loaded on storyteller", "storyteller", "8", "81,920", size(PIP.bytes), "100 … 200, best 100"),
+        "0123456789ab",
+    ]
+    assert "%%gpt -a ADAPTER" in text
+
+
+def test_no_adapters_are_told_how_to_get_one(shell, calls, monkeypatch):
+    monkeypatch.setattr(api, "adapters", list)
+    shell.run("%gpt adapters")
+    assert line_of(shell).startswith("no adapter yet: %gpt load MODEL+PATH --name NAME")
+
+
+def test_an_adapter_is_kept_under_a_name(shell, calls):
+    shell.run("%gpt load storyteller+runs/pip --name pip")
+    (call,) = [call for call in calls if call[0] == "load"]
+    assert call[1] == ("storyteller+runs/pip",)
+    assert call[2]["name"] == "pip"
+
+
+def test_use_takes_an_adapter_and_stops_at_a_slip_of_the_pen(shell, calls):
+    shell.run("%gpt use storyteller+pip:200")
+    assert [call for call in calls if call[0] == "use"] == [("use", ("storyteller+pip:200",), {})]
+    with pytest.raises(InvalidRequest, match="there is no adapter pipp here; did you mean pip"):
+        line_magic.run(None, "use storyteller+pipp")
+
+
+def test_status_counts_packed_copies_and_adapters_as_weights(shell, calls, monkeypatch):
+    memory = replace(BUSY.memory, packed=10_000_000, adapters=2_000_000)
+    monkeypatch.setattr(api, "status", lambda: replace(BUSY, memory=memory))
+    shell.run("%gpt status")
+    of_them = f"{size(10_000_000)} of them packed copies · {size(2_000_000)} of them adapters"
+    assert f"{size(26_200_000)} of {size(BUSY.memory.budget)} for weights on cpu · {of_them}" in line_of(shell)

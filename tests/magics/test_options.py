@@ -12,6 +12,7 @@ from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.magics.help_text import HELP
 from gpt_notebook.magics.options import _SAMPLING, FORMATS, OPTIONS, parse
 from gpt_notebook.protocol import SamplingOptions
+from gpt_notebook.session import session
 
 
 def test_an_empty_line_leaves_everything_to_the_defaults():
@@ -85,6 +86,8 @@ def test_attention_asks_to_record_it():
         ("Once upon", "unexpected 'Once' on the %%gpt line: the prompt goes below it, and a value with spaces in quotes"),
         ("--attention -n 2", "--attention follows one completion and -n 2 asks for several: leave one of them out"),
         ("--chat a -n 2", "--chat keeps one answer and -n 2 asks for several: leave one of them out"),
+        ("-a pip -m gpt2+other", "-a pip and -m gpt2+other both name an adapter: leave one of them out"),
+        ("-a ''", "-a needs the name of an adapter; %gpt adapters lists them"),
         ("--chat ''", "--chat needs the name of a conversation, such as --chat story"),
     ],
 )  # fmt: skip
@@ -92,6 +95,21 @@ def test_what_makes_no_sense_is_refused_in_one_line(line, message):
     with pytest.raises(InvalidRequest) as refusal:
         parse(line)
     assert refusal.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("line", "default", "model"),
+    [
+        ("-a pip", None, "storyteller+pip"),
+        ("-a pip:200 -m gpt2", None, "gpt2+pip:200"),
+        ("--adapter pip", "gpt2", "gpt2+pip"),
+        ("-a pip", "gpt2+other", "gpt2+pip"),
+        ("-m gpt2+other", None, "gpt2+other"),
+    ],
+)
+def test_an_adapter_goes_on_the_model_of_the_line_or_on_the_default(line, default, model):
+    session.use(default)
+    assert parse(line).model == model
 
 
 @pytest.mark.parametrize("other", ["--chat a", "--system 'Be brief.'"])

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import transformers
 
+from gpt_notebook.model_kernel import loading, weights
 from gpt_notebook.model_kernel.engine import Engine
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import LoadRequest
 from gpt_notebook.settings import Settings
 from model_kernel import tiny_models
@@ -33,6 +37,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         return made[key]
 
     return directory
+
+
+@pytest.fixture(scope="session")
+def loaded(tiny: Callable[..., str]) -> Iterator[Callable[..., LoadedModel]]:
+    """Returns a tiny model of a family as the engine has it."""
+    made: dict[str, LoadedModel] = {}
+    templates = TemplateProcess()
+
+    def load(family: str = "gpt2", **options: Any) -> LoadedModel:
+        directory = tiny(family, **options)
+        if directory not in made:
+            source = weights.local(directory, Path("/nowhere"))
+            weights.check(source)
+            made[directory] = loading.load(source, "auto", torch.device("cpu"), templates)
+        return made[directory]
+
+    yield load
+    templates.close()
 
 
 @pytest.fixture

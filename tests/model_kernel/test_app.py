@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from gpt_notebook.batch_protocol import BatchRequest
 from gpt_notebook.client import Client
 from gpt_notebook.errors import (
     GptNotebookError,
@@ -19,6 +20,7 @@ from gpt_notebook.errors import (
 from gpt_notebook.identity import __version__, source_hash
 from gpt_notebook.model_kernel import event_stream
 from gpt_notebook.protocol import (
+    AdapterInfo,
     CancelRequest,
     ChatMessage,
     GenerateRequest,
@@ -52,6 +54,12 @@ def test_who_the_model_kernel_is():
     assert status.address == model_kernel.address
 
 
+def test_adapters_are_listed():
+    adapters = [AdapterInfo(name="pip", source="/a/pip", rank=8, steps=(1, 2), best=2, models=("storyteller",))]
+    with serving(FakeEngine(adapters=adapters)) as model_kernel:
+        assert model_kernel.client().adapters() == adapters
+
+
 def test_a_stream_numbers_its_events_and_ends_with_done():
     with serving(
         FakeEngine(
@@ -79,6 +87,8 @@ def test_every_route_answers():
         assert len(client.next(NextRequest(prompt="x", k=3))) == 3
         scored = list(client.score(ScoreRequest(prompts=("x",), continuations=("a b",))))
         assert scored[0].score.logprob == -2
+        batch = BatchRequest(prompts=("x", "y"), options=SamplingOptions(max_new_tokens=1))
+        assert [event.type for event in client.batch(batch)] == ["batch_started", "row_done", "row_done", "done"]
         loaded = list(client.load(LoadRequest(model="other")))
         assert [event.type for event in loaded] == ["progress", "loaded", "done"]
         client.unload(UnloadRequest(model="other"))
@@ -152,11 +162,12 @@ def test_a_client_that_leaves_in_mid_stream_frees_its_request():
         assert model_kernel.client().status().requests == ()
 
 
-@pytest.mark.parametrize("path", ["/v1/generate", "/v1/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/v1/generate", "/v1/batch", "/v1/completions", "/v1/chat/completions"])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_client_that_leaves_before_its_first_token_frees_its_request(path, streamed):
     body = {
         "/v1/generate": b'{"prompt": "x"}',
+        "/v1/batch": b'{"prompts": ["x", "y"]}',
         "/v1/completions": b'{"prompt": "x", "stream": %s}',
         "/v1/chat/completions": b'{"messages": [{"role": "user", "content": "x"}], "stream": %s}',
     }[path]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gpt_notebook.errors import GptNotebookError, OutOfMemory, TooManyRequests
+from gpt_notebook.model_kernel.batching import passes
 from gpt_notebook.model_kernel.engine import Engine
-from gpt_notebook.model_kernel.sequence import Sequence
 from gpt_notebook.protocol import GenerateRequest, SamplingOptions, Started, Tokens
 from gpt_notebook.settings import Settings
 from model_kernel.asking import all_of, completion, wait_for
@@ -21,13 +21,13 @@ def request(model, **options):
 
 def test_two_generations_come_on_together(tiny, shared_engine, monkeypatch):
     both_there = threading.Event()
-    real = Sequence.read
+    real = passes.read
 
-    def read(self, token_ids, **options):
+    def read(*given):
         assert both_there.wait(10)
-        return real(self, token_ids, **options)
+        return real(*given)
 
-    monkeypatch.setattr(Sequence, "read", read)
+    monkeypatch.setattr(passes, "read", read)
 
     async def both():
         order = []
@@ -51,15 +51,15 @@ def test_two_generations_come_on_together(tiny, shared_engine, monkeypatch):
 
 
 def test_a_failing_step_is_one_line_and_hurts_nobody_else(tiny, shared_engine, monkeypatch):
-    real = Sequence.read
+    real = passes.step
 
-    def read(self, token_ids, **options):
-        if self._model.source.name == tiny("mistral") and len(self) > 5:
+    def step(model, slots, token_ids, **options):
+        if model.source.name == tiny("mistral") and slots.lengths[0] > 5:
             message = "shapes do not fit\nand more"
             raise RuntimeError(message)
-        return real(self, token_ids, **options)
+        return real(model, slots, token_ids, **options)
 
-    monkeypatch.setattr(Sequence, "read", read)
+    monkeypatch.setattr(passes, "step", step)
 
     async def both():
         async def one(model):
@@ -82,7 +82,7 @@ def test_out_of_memory_in_a_step_says_what_to_do_and_the_next_request_works(erro
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(Sequence, "read", read)
+        patched.setattr(passes, "read", read)
         with pytest.raises(OutOfMemory, match="shorten the text"):
             all_of(shared_engine.generate(request(tiny())))
     assert completion(shared_engine, tiny(), "fox", max_new_tokens=2).finish_reason == "length"

@@ -16,7 +16,9 @@ from gpt_notebook.attention_protocol import (
     ScoresRequest,
     TensorRequest,
 )
+from gpt_notebook.batch_protocol import BatchRequest
 from gpt_notebook.errors import GptNotebookError
+from gpt_notebook.protocol import Progress, SamplingOptions
 from gpt_notebook.testing import FakeEngine
 from model_kernel.asking import IDS, all_of, attention
 
@@ -95,3 +97,15 @@ def test_a_tensor_that_needs_another_head_is_no_request_at_all(name, head):
     with pytest.raises(GptNotebookError) as raised:
         TensorRequest(attention="att", part="decoder", name=name, layer=0, head=head)
     assert (raised.value.code, raised.value.param) == ("invalid_request", "head")
+
+
+def test_both_tell_the_rows_of_a_batch_alike(engine, tiny):
+    prompts = ("the fox", "fox " * 1100, "the owl")
+    batch = BatchRequest(model=tiny(), prompts=prompts, options=SamplingOptions(max_new_tokens=3, temperature=0, n=2))
+    started, *rows, done = [event for event in all_of(engine.batch(batch)) if not isinstance(event, Progress)]
+    assert (started.type, started.model, done.type) == ("batch_started", tiny(), "done")
+    by_index = {row.index: row for row in rows}
+    assert [by_index[index].type for index in range(3)] == ["row_done", "row_failed", "row_done"]
+    assert (by_index[1].error["code"], by_index[1].error["param"]) == ("context_length_exceeded", "prompt")
+    assert [len(sample.tokens) for sample in by_index[2].samples] == [3, 3]
+    assert engine.requests() == []

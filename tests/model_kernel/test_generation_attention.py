@@ -127,10 +127,10 @@ def test_a_cancelled_completion_has_the_attention_of_what_there_is(family, tiny,
 
 @pytest.mark.usefixtures("cancelled_at_8")
 def test_tokens_that_were_held_back_when_it_was_cancelled_are_in_it(tiny, shared_engine, engine, check_attention):
-    without = completion(shared_engine, tiny(), PROMPT, temperature=0, max_new_tokens=20)
+    without = completion(shared_engine, tiny(), PROMPT, temperature=0, seed=0, max_new_tokens=20)
     beginning_of_stop = "".join(token.text for token in without.tokens[4:10])
     stop = (f"{beginning_of_stop}, and more",)
-    made = completion(engine, tiny(), PROMPT, temperature=0, max_new_tokens=20, stop=stop, with_attention=True)
+    made = completion(engine, tiny(), PROMPT, temperature=0, seed=0, max_new_tokens=20, stop=stop, with_attention=True)
     assert (made.finish_reason, made.tokens) == ("cancelled", without.tokens[:8])
     check_attention(made)
 
@@ -161,7 +161,9 @@ def test_recording_does_not_touch_what_runs_beside_it(tiny, engine):
     async def together():
         return await asyncio.gather(*(collect(attention=attention) for attention in (True, False, True)))
 
-    assert [made.tokens for made in wait_for(together())] == [alone.tokens] * 3
+    for made in wait_for(together()):
+        assert [token.id for token in made.tokens] == [token.id for token in alone.tokens]
+        assert [token.logprob for token in made.tokens] == pytest.approx([token.logprob for token in alone.tokens], abs=1e-5)
     assert len(engine._inspection.captures._kept) == 1
 
 

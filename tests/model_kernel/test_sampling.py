@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
@@ -8,51 +11,96 @@ from gpt_notebook.model_kernel import sampling
 from gpt_notebook.protocol import SamplingOptions
 
 LOGITS = torch.randn(200, generator=torch.Generator().manual_seed(0)) * 3
+ROW = LOGITS.numpy()
 
 
-@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
-@pytest.mark.parametrize("top_k", [0, 1, 10, 500])
-@pytest.mark.parametrize("top_p", [0.05, 0.8, 1.0])
-def test_the_distribution_is_that_of_transformers(temperature, top_k, top_p):
+def transformers_distribution(logits, *, temperature, top_k, top_p):
+    """The probabilities (vocabulary,) after transformers' own processors."""
     warpers = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
     if top_k:
         warpers.append(TopKLogitsWarper(top_k))
     if top_p < 1:
         warpers.append(TopPLogitsWarper(top_p))
-    expected = warpers(None, LOGITS[None].clone())[0].softmax(-1)
-    options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p)
-    torch.testing.assert_close(sampling.distribution(LOGITS, options), expected.double(), atol=1e-6, rtol=1e-5)
+    return warpers(None, logits[None].clone())[0].double().softmax(-1)
+
+
+def our_distribution(row, **options):
+    """Ours, (vocabulary,), with 0 for what is left out."""
+    ids, probabilities = sampling.kept(row, SamplingOptions(**options))
+    full = np.zeros(len(row))
+    full[ids] = probabilities
+    return full
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 4.0])
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("top_k", [0, 1, 10, 500])
+@pytest.mark.parametrize("top_p", [0.05, 0.8, 0.9999, 1.0])
+def test_the_distribution_is_that_of_transformers(scale, temperature, top_k, top_p):
+    logits = LOGITS * scale + torch.arange(200) * 1e-4  # no ties, of which either may be left out
+    expected = transformers_distribution(logits, temperature=temperature, top_k=top_k, top_p=top_p)
+    found = our_distribution(logits.numpy(), temperature=temperature, top_k=top_k, top_p=top_p)
+    np.testing.assert_allclose(found, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_top_k_keeps_all_that_are_as_probable_as_the_last():
+    row = np.array([1, 3, 2, 2, 0], np.float32)
+    assert set(sampling.kept(row, SamplingOptions(top_k=2, top_p=1))[0]) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("temperature", [1e-30, 1e-50, 5e-324])
 def test_a_tiny_temperature_takes_the_most_probable_token(temperature):
-    options = SamplingOptions(temperature=temperature)
-    assert sampling.distribution(LOGITS, options).argmax() == LOGITS.argmax()
-    assert sampling.distribution(LOGITS, options).sum() == pytest.approx(1)
+    found = our_distribution(ROW, temperature=temperature)
+    assert found.argmax() == ROW.argmax()
+    assert found.max() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("top_p", [1e-9, 1e-50, 5e-324])
 def test_a_tiny_top_p_keeps_one_token(top_p):
-    assert (sampling.distribution(LOGITS, SamplingOptions(top_p=top_p)) > 0).sum() == 1
+    assert list(sampling.kept(ROW, SamplingOptions(top_p=top_p))[0]) == [ROW.argmax()]
 
 
 def test_zero_temperature_draws_nothing():
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
-    assert sampling.choose(LOGITS, SamplingOptions(temperature=0), generator) == int(LOGITS.argmax())
-    assert torch.equal(generator.get_state(), before)
+    draws = random.Random(0)
+    before = draws.getstate()
+    assert sampling.choose(ROW, SamplingOptions(temperature=0), draws).token_id == ROW.argmax()
+    assert draws.getstate() == before
 
 
-def test_draws_follow_the_distribution():
-    logits = torch.tensor([2.0, 1.0, 0.0])
-    generator = torch.Generator().manual_seed(0)
-    options = SamplingOptions(temperature=1, top_p=1)
-    counts = torch.zeros(3)
-    for _ in range(3000):
-        counts[sampling.choose(logits, options, generator)] += 1
-    torch.testing.assert_close(counts / 3000, logits.softmax(-1), atol=0.03, rtol=0)
+def chi_square(counts, probabilities):
+    """Pearson's statistic over the tokens that can come; the others must not have come."""
+    possible = probabilities > 0
+    assert counts[~possible].sum() == 0
+    expected = probabilities[possible] * counts.sum()
+    return float(((counts[possible] - expected) ** 2 / expected).sum())
+
+
+@pytest.mark.parametrize("options", [{"top_p": 0.9}, {"top_k": 8, "top_p": 1}, {"top_p": 1}, {"top_k": 12, "top_p": 0.8}])
+def test_draws_follow_the_distribution_of_transformers_and_of_no_other(options):
+    row = np.random.default_rng(1).normal(size=20).astype(np.float32) * 2
+    every = {"temperature": 0.9, "top_k": 0, "top_p": 1.0, **options}
+    expected = transformers_distribution(torch.from_numpy(row), **every).numpy()
+    draws, counts = random.Random(0), np.zeros(20)
+    for _ in range(20_000):
+        counts[sampling.choose(row, SamplingOptions(**every), draws).token_id] += 1
+    # With 19 degrees of freedom at most, 43.8 is passed once in a thousand runs.
+    assert chi_square(counts, expected) < 43.8
+    # The control: a somewhat higher temperature would be noticed.
+    other = transformers_distribution(torch.from_numpy(row), **{**every, "temperature": 1.1}).numpy()
+    if set(np.flatnonzero(other)) == set(np.flatnonzero(expected)):
+        assert chi_square(counts, other) > 43.8
+
+
+def test_logprobs_are_those_of_the_logits_as_they_were():
+    choice = sampling.choose(ROW, SamplingOptions(temperature=0.5, top_k=3, logprobs=4), random.Random(0))
+    logprobs = LOGITS.double().log_softmax(-1)
+    assert choice.logprob == pytest.approx(float(logprobs[choice.token_id]), abs=1e-6)
+    assert [i for i, _ in choice.top] == logprobs.topk(4).indices.tolist()
+    assert [value for _, value in choice.top] == pytest.approx(logprobs.topk(4).values.tolist(), abs=1e-6)
 
 
 def test_more_alternatives_than_tokens_are_all_tokens():
-    logprobs = torch.tensor([1.0, 3.0, 2.0]).log_softmax(-1)
-    assert [token_id for token_id, _ in sampling.top_logprobs(logprobs, 20)] == [1, 2, 0]
+    row = np.array([1.0, 3.0, 2.0], np.float32)
+    assert [i for i, _ in sampling.top_tokens(row, 20, sampling.log_sum(row))] == [1, 2, 0]
+    logprobs = torch.from_numpy(row).log_softmax(-1)
+    assert [i for i, _ in sampling.top_logprobs(logprobs, 20)] == [1, 2, 0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe, ModelUnsupported
+from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe
 from gpt_notebook.protocol import LoadRequest
 from model_kernel.asking import all_of
 from model_kernel.tiny_models import change_config
@@ -186,10 +186,6 @@ def test_a_path_that_may_not_be_entered_is_no_model(refusal, monkeypatch):
 
 def test_a_file_is_no_model(own_tiny, refusal):
     assert "give the directory" in refusal(own_tiny / "model.safetensors", ModelNotFound)
-
-
-def test_an_adapter_cannot_be_served_yet(refusal):
-    assert "adapters cannot be served" in refusal("gpt2+mine", ModelUnsupported)
 
 
 @pytest.mark.parametrize("model", ["", "two words", "naïve!", "a/b\n", "../x y"])

@@ -31,6 +31,8 @@ class AttentionCall:
     """Added to the scaled scores, in the shape of the mask."""
     causal: bool = False
     """Whether query i sees the keys up to i only, where there is no mask."""
+    window: int | None = None
+    """How many keys a query sees at most, its own token's included; a mask says so as well, where there is one."""
     softcap: float | None = None
     sinks: torch.Tensor | None = None
     """(head,): a score that takes part in the softmax and attends to nothing."""

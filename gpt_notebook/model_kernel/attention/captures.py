@@ -64,8 +64,9 @@ class Captures:
             self.keep(capture)
 
     def forget(self, model: str) -> None:
-        """Let the captures of a model go."""
-        self._kept = {key: entry for key, entry in self._kept.items() if entry[0].model != model}
+        """Let the captures of a model go, those with its adapters too."""
+        names = {model, *(entry[0].model for entry in self._kept.values() if entry[0].model.startswith(f"{model}+"))}
+        self._kept = {key: entry for key, entry in self._kept.items() if entry[0].model not in names}
 
     def close(self) -> None:
         """Let all go."""

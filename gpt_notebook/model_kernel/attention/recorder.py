@@ -120,10 +120,15 @@ class Recorder:
         """Return a copy that goes its own way."""
         return copy.deepcopy(self)
 
-    def cut(self, length: int) -> dict[Place, Layer]:
-        """Return what was recorded of the first `length` tokens of a causal text, with no more memory than it needs."""
+    def back_to(self, length: int) -> None:
+        """Forget what was recorded of later tokens of a causal text, such as in a pass that failed on its way."""
         for layer in self.layers.values():
             layer.blocks = [cut for block in layer.blocks if (cut := block.cut(length)) is not None]
+
+    def cut(self, length: int) -> dict[Place, Layer]:
+        """Return what was recorded of the first `length` tokens of a causal text, with no more memory than it needs."""
+        self.back_to(length)
+        for layer in self.layers.values():
             for name, tensor in layer.tensors.items():
                 if tensor.shape[1] > length:
                     layer.tensors[name] = tensor[:, :length].clone()

@@ -78,7 +78,7 @@ class Scores(Computation):
         model, text = self._source.model, self._source.capture.text
         ids = tuple(repeated_sequence(model))
         capture = yield from record(self, model, Text(text.token_ids, ids) if text.target_ids else Text(ids))
-        return MapSource(capture, model)
+        return MapSource(capture, model, self._source.adapter)
 
     def _scored(
         self, source: MapSource, kinds: Sequence[ScoreKind], rows: Rows

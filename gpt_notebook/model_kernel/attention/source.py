@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from gpt_notebook.attention_protocol import Part, Values
+from gpt_notebook.model_kernel import linear
+from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.attention import maps
 from gpt_notebook.model_kernel.attention.calls import AttentionCall
 from gpt_notebook.model_kernel.attention.capture import Capture
@@ -35,6 +37,7 @@ class MapSource:
 
     capture: Capture
     model: LoadedModel
+    adapter: LoadedAdapter | None = None
 
     def rows(
         self,
@@ -108,7 +111,7 @@ class MapSource:
         layout = self.capture.layout
         each = layout.parts[layout.names.main].count[layer] * length**2 * torch.float32.itemsize
         reader = _Reader(values, layer, layer + max(1, TAPPED_BYTES // each))
-        with contextlib.suppress(_EnoughError), watching(layout, reader):
+        with contextlib.suppress(_EnoughError), watching(layout, reader), linear.adapted(self.adapter):
             read_once(self.model, self.capture.text)
         return reader.found
 

@@ -21,6 +21,7 @@ from gpt_notebook.model_kernel.attention import tiled
 from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
 from gpt_notebook.model_kernel.attention.layout import Layout, ModuleNames
 from gpt_notebook.model_kernel.attention.tap import Tap
+from gpt_notebook.model_kernel.batching import one_pass
 
 TILED = "gpt_notebook_tiled"
 """The name of our own attention function in transformers' register."""
@@ -75,7 +76,9 @@ def _sdpa(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Do what transformers' "sdpa" does, and tell the observer if there is one."""
+    """Do what transformers' "sdpa" does, and tell the observer if there is one; in a pass, do what that says."""
+    if (current := one_pass.current()) is not None:
+        return current.attend(module, _call(module, (query, key, value, query), None, options)), None
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     if _watching.observer is None:
         return output, None
@@ -90,7 +93,9 @@ def _tiled(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Compute what sdpa can't, and tell the observer if there is one."""
+    """Compute what sdpa can't, and tell the observer if there is one; in a pass, do what that says."""
+    if (current := one_pass.current()) is not None:
+        return current.attend(module, _call(module, (query, key, value, query), None, options)), None
     call = _call(module, (query, key, value, query), attention_mask, options)
     call.output = tiled.attend(call)
     return call.output if _watching.observer is None else _told(call), None
@@ -120,6 +125,7 @@ def _call(
         mask=mask,
         bias=options.get("position_bias"),
         causal=bool(causal) and mask is None and query.shape[2] > 1,
+        window=options.get("sliding_window"),
         softcap=options.get("softcap"),
         sinks=options.get("s_aux"),
     )

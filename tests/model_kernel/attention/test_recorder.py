@@ -119,7 +119,7 @@ def test_cutting_leaves_nothing_longer_behind(family, loaded):
     for token_id in ids[12:]:
         sequence.read([token_id])
 
-    layers = sequence.recorded(N_TOKENS - 5)
+    layers = sequence.recorder.cut(N_TOKENS - 5)
 
     for layer in layers.values():
         assert layer.blocks[-1].stop == N_TOKENS - 5
@@ -150,7 +150,7 @@ def test_a_fork_goes_its_own_way(loaded):
     other = sequence.fork()
     sequence.read([5, 6])
     other.read([7])
-    ours, theirs = sequence.recorded(12), other.recorded(11)
+    ours, theirs = sequence.recorder.cut(12), other.recorder.cut(11)
     for made, text in ((ours, [*ids, 5, 6]), (theirs, [*ids, 7])):
         expected = capture_of(model, text).layers
         for place, layer in made.items():

@@ -30,7 +30,7 @@ def test_so_they_have_while_text_is_generated(loaded):
     sequence = Sequence(model, Recorder(N_TOKENS))
     logits = sequence.read(ids)
     assert torch.allclose(logits, Sequence(model).read(ids), atol=1e-4)
-    assert [layer.blocks[-1].stop for layer in sequence.recorded(N_TOKENS).values()] == [N_TOKENS] * 4
+    assert [layer.blocks[-1].stop for layer in sequence.recorder.cut(N_TOKENS).values()] == [N_TOKENS] * 4
 
 
 def test_an_encoder_past_the_interface_is_seen_through_its_softmax(tiny, loaded):

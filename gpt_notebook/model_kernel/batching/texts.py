@@ -1,0 +1,215 @@
+"""The texts on their way in: which piece of which text is read next, and what of it is known already."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gpt_notebook.errors import OutOfMemory
+from gpt_notebook.model_kernel.attention.recorder import Recorder
+from gpt_notebook.model_kernel.batching import passes
+from gpt_notebook.model_kernel.batching.attending import Piece
+from gpt_notebook.model_kernel.batching.cache import CacheShape, SequenceCache
+from gpt_notebook.model_kernel.batching.memory import CacheMemory
+from gpt_notebook.model_kernel.batching.slots import capacity_for
+from gpt_notebook.model_kernel.generation import Generation, Sample
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.sampling import Row as Logits
+from gpt_notebook.settings import MIB
+
+PIECE = {"cpu": 128, "cuda": 1024}
+"""Tokens that are read at once: as long as a running stream may be held up without being seen to stop."""
+MOST_TOGETHER = 32
+"""Texts whose last pieces are read in one pass."""
+
+OnError = Callable[[Generation, BaseException], None]
+"""Takes a generation that cannot go on, and why."""
+
+
+@dataclass(eq=False)
+class Text:
+    """A text on its way in."""
+
+    generation: Generation
+    waiting: deque[Sample]
+    """The samples that have no row yet."""
+    cache: SequenceCache | None = None
+    recorder: Recorder | None = None
+    logits: Logits | None = None
+    """What follows, once all has been read."""
+
+    @property
+    def start(self) -> int:
+        """How many tokens have been read."""
+        return 0 if self.cache is None else len(self.cache)
+
+    @property
+    def left(self) -> int:
+        """How many tokens are still to be read."""
+        return len(self.generation.prompt_ids) - self.start
+
+    def put_back(self) -> None:
+        """Forget what has been read, to read it again later."""
+        self.cache = self.recorder = self.logits = None
+
+
+class Texts:
+    """The texts that one model is to read, in the order in which they came."""
+
+    def __init__(self, model: LoadedModel, shape: CacheShape, memory: CacheMemory) -> None:
+        """Begin with none."""
+        self._model = model
+        self._shape = shape
+        self._memory = memory
+        self._texts: list[Text] = []
+        self._piece = PIECE.get(model.device.type, PIECE["cpu"])
+        self._oldest_first = False
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @property
+    def bytes(self) -> int:
+        """What has been read of them takes."""
+        return sum(cache.bytes for text in list(self._texts) if (cache := text.cache) is not None)
+
+    @property
+    def generations(self) -> list[Generation]:
+        """Those whose texts they are."""
+        return [text.generation for text in self._texts]
+
+    @property
+    def ready(self) -> list[Text]:
+        """The texts that have been read, those in the background last."""
+        return sorted(
+            (text for text in self._texts if text.logits is not None), key=lambda text: text.generation.background
+        )
+
+    def add(self, generation: Generation) -> None:
+        """Let a generation wait for its text to be read."""
+        self._texts.append(Text(generation, deque(generation.samples)))
+
+    def remove(self, generation: Generation) -> None:
+        """Let the text of a generation go."""
+        self._texts = [text for text in self._texts if text.generation is not generation]
+
+    def put_back(self, *, but: Text | None = None) -> None:
+        """Give back what all texts take, but for one that can't go on otherwise."""
+        for text in self._texts:
+            if text is not but:
+                text.put_back()
+
+    def read(self, *, wanted: Callable[[Generation], bool], alone: bool, failed: OnError) -> None:
+        """Read one piece of one text, or the last pieces of several.
+
+        Args:
+            wanted: whether a generation would have a row soon.
+            alone: whether nothing runs, of no model, that would leave room some time.
+            failed: told of texts that can't be read.
+        """
+        chosen = [text for text in self._next(wanted) if self._has_begun(text, alone=alone, failed=failed)]
+        if not chosen:
+            return
+        pieces = []
+        for text in chosen:
+            assert text.cache is not None  # noqa: S101 - it has begun
+            ids = text.generation.prompt_ids[text.start : text.start + self._next_piece(text)]
+            pieces.append(Piece(ids, text.cache, text.recorder, text.generation.adapter))
+        try:
+            logits, _ = passes.read(self._model, pieces)
+            rows = logits.cpu().numpy()  # (piece, vocabulary)
+        except BaseException as error:  # noqa: BLE001 - whoever asked is told
+            # Together they may have been too much, or one of them is at fault: each is told.
+            for text in chosen:
+                failed(text.generation, error)
+            return
+        for text, piece, row in zip(chosen, pieces, rows, strict=True):
+            self._note_repeatable(piece)
+            if not text.left:
+                text.logits = row
+
+    def _next(self, wanted: Callable[[Generation], bool]) -> Sequence[Text]:
+        """Return the texts whose next pieces make the next pass.
+
+        The shortest come first, which keeps nobody waiting long; every other time the oldest, so that none waits forever.
+        """
+        waiting = [text for text in self._texts if text.logits is None]
+        if any(not text.generation.background for text in waiting):
+            waiting = [text for text in waiting if not text.generation.background]
+        if not waiting or not wanted(waiting[0].generation):
+            return []
+        self._oldest_first = not self._oldest_first
+        if not self._oldest_first:
+            waiting.sort(key=lambda text: text.left)
+        if self._next_piece(waiting[0]) == self._piece:
+            return waiting[:1]
+        chosen, tokens = [], 0
+        for text in waiting[:MOST_TOGETHER]:
+            if (size := self._next_piece(text)) + tokens <= self._piece and size < self._piece:
+                chosen.append(text)
+                tokens += size
+        return chosen
+
+    def _next_piece(self, text: Text) -> int:
+        """Return how many tokens the next piece of a text has: to its end, or to where anybody's pieces end."""
+        return min(text.left, self._piece - text.start % self._piece)
+
+    def _note_repeatable(self, piece: Piece) -> None:
+        """Count a whole piece, which is always read by itself, after others that were."""
+        cache = piece.cache
+        if len(piece.token_ids) == self._piece and cache.repeatable == len(cache) - self._piece:
+            cache.repeatable = len(cache)
+
+    def _has_begun(self, text: Text, *, alone: bool, failed: OnError) -> bool:
+        """Begin to read a text with what is kept of its beginning; return False while there is no room."""
+        if text.cache is not None:
+            return True
+        generation = text.generation
+        generation.began()
+        if not self._make_room(generation):
+            if alone and not self.bytes:
+                failed(generation, self.too_large(generation))
+            return False
+        try:
+            text.recorder = generation.recorder()
+            text.cache = SequenceCache(self._shape, len(generation.prompt_ids))
+            if text.recorder is None:  # for no queries are kept of what has been read before
+                self._take_known(text.cache, generation)
+        except BaseException as error:  # noqa: BLE001 - whoever asked is told
+            failed(generation, error)
+            return False
+        return True
+
+    def _make_room(self, generation: Generation) -> bool:
+        """Whether there is room for a prompt, be it that of those in the background, which wait for all others anyway."""
+        needed = len(generation.prompt_ids) * self._shape.bytes_per_token
+        if self._memory.make_room(needed):
+            return True
+        if generation.background:
+            return False
+        for text in self._texts:
+            if text.generation.background:
+                text.put_back()
+        return self._memory.make_room(needed)
+
+    def _take_known(self, cache: SequenceCache, generation: Generation) -> None:
+        """Copy what is kept of the beginning of a text."""
+        # What was read in other pieces is the same but for the last bits, and whoever gives a seed wants those too.
+        piece = self._piece if generation.repeatable else None
+        found = self._memory.prefixes.longest(generation.fingerprint, generation.prompt_ids, piece=piece)
+        if found is not None:
+            known, length = found
+            cache.fill(known.keys, known.values, known.token_ids[:length])
+            cache.repeatable = min(known.repeatable, length)
+
+    def too_large(self, generation: Generation) -> OutOfMemory:
+        """Return the error for a generation for which there will never be room."""
+        tokens = len(generation.prompt_ids) + capacity_for(generation.longest, self._model.context_length)
+        needed = tokens * self._shape.bytes_per_token
+        message = (
+            f"a prompt of {len(generation.prompt_ids):,} tokens and its completion need {needed / MIB:,.0f} MiB beside the "
+            f"weights, and the budget is {self._memory.budget / MIB:,.0f} MiB: lower --max, shorten the prompt, or raise "
+            "GPT_NOTEBOOK_CACHE_BUDGET"
+        )
+        return OutOfMemory(message)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from gpt_notebook import progress
+from gpt_notebook.protocol import Progress
+
+
+class Clock:
+    """A time that tests make pass."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def shown():
+    return []
+
+
+@pytest.fixture
+def bar(clock, shown):
+    return progress.NotebookBar("rows", lambda data, **how: shown.append((data["text/plain"], how)), clock=clock)
+
+
+def test_a_bar_is_updated_in_place_and_wiped_at_the_end(bar, clock, shown):
+    for done in range(3):
+        clock.now += 1
+        bar(done, 2)
+    assert [text for text, _ in shown] == ["rows: 0 of 2", "rows: 1 of 2", ""]
+    assert [how["update"] for _, how in shown] == [False, True, True]
+    assert len({how["transient"]["display_id"] for _, how in shown}) == 1
+
+
+def test_what_is_done_at_once_shows_no_bar(bar, shown):
+    bar(0, 1)
+    bar(1, 1)
+    assert shown == []
+
+
+def test_a_front_end_gets_no_more_updates_than_it_can_show(bar, clock, shown):
+    for done in range(1000):
+        clock.now += progress.INTERVAL / 10
+        bar(done, 1000)
+    assert 90 <= len(shown) <= 100
+
+
+def test_the_time_that_is_left_is_told_once_it_can_be_foreseen(bar, clock, shown):
+    bar(400, 1000)  # done by an earlier call: says nothing of the speed
+    clock.now = 1
+    bar(500, 1000)
+    clock.now = 10
+    bar(600, 1000)
+    assert [text for text, _ in shown] == ["rows: 500 of 1,000", "rows: 600 of 1,000, about 20 s left"]
+
+
+def test_what_had_to_happen_first_says_nothing_of_the_time_that_is_left(bar, clock, shown):
+    bar(0, 100)
+    bar.waiting(Progress(stage="starting"))
+    for done, now in [(1, 60), (2, 61), (50, 85)]:
+        clock.now = now
+        bar(done, 100)
+    assert [text for text, _ in shown] == ["rows: 1 of 100", "rows: 2 of 100", "rows: 50 of 100, about 26 s left"]
+
+
+def test_what_has_to_happen_first_is_shown_in_its_place(bar, clock, shown):
+    clock.now = 1
+    bar.waiting(Progress(stage="reading", model="gpt2", done=10**6, total=4 * 10**6))
+    assert [text for text, _ in shown] == ["loading gpt2: 1 of 4 MB"]
+
+
+def test_a_bar_that_is_left_early_is_wiped(bar, clock, shown):
+    clock.now = 1
+    bar(1, 2)
+    bar.close()
+    bar.close()
+    assert [text for text, _ in shown] == ["rows: 1 of 2", ""]
+
+
+def test_a_terminal_has_a_line_that_is_overwritten(clock):
+    stream = io.StringIO()
+    bar = progress.TerminalBar("rows", stream, clock=clock)
+    for done in (10, 9, 20):
+        clock.now += 1
+        bar(done, 20)
+    assert stream.getvalue() == "\rrows: 10 of 20\rrows: 9 of 20 \r             \r"
+
+
+def test_where_nobody_looks_there_is_none(capsys):
+    bar = progress.bar("rows")
+    assert type(bar) is progress.Bar
+    bar(0, 2)
+    assert capsys.readouterr() == ("", "")
