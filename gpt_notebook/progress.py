@@ -1,17 +1,20 @@
-"""A bar while many texts are worked on: in a notebook's output, or as a line of a terminal; elsewhere there is none."""
+"""What is shown while one waits: a bar for many texts, a line for one, in a notebook's output or a terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from gpt_notebook.protocol import Progress
 
 INTERVAL = 0.1
 """Seconds between two updates; front ends that get more fall behind."""
+PATIENCE = 0.5
+"""Seconds after which a line says what takes so long."""
 FORESEEN_AFTER = 2.0
 """Seconds after which the speed so far says something about the rest."""
 
@@ -22,11 +25,15 @@ Count = Callable[[int, int], object]
 class Bar:
     """How far something is. It appears only where that takes a while, and is gone at the end; this one is never seen."""
 
+    patience = INTERVAL
+    """Seconds after which it appears."""
+
     def __init__(self, what: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with nothing on the screen; `what` stands before the numbers."""
         self._what = what
         self._clock = clock
-        self._not_before = clock() + INTERVAL
+        self._began = clock()
+        self._shown_at: float | None = None
         self._begun: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
@@ -58,9 +65,10 @@ class Bar:
         return f", about {duration(seconds * (total - done) / (done - before))} left"
 
     def _show_if_due(self, text: str, fraction: float | None) -> None:
-        if self._clock() >= self._not_before:
+        not_before = self._began + self.patience if self._shown_at is None else self._shown_at + INTERVAL
+        if self._clock() >= not_before:
             self._show(text, fraction)
-            self._not_before = self._clock() + INTERVAL
+            self._shown_at = self._clock()
 
     def _show(self, text: str, fraction: float | None) -> None:
         """Show a line, and the fraction that is done where it is known."""
@@ -72,6 +80,17 @@ def bar(what: str) -> Bar:
     if shell is not None and hasattr(shell, "kernel"):
         return NotebookBar(what, shell.display_pub.publish)
     return TerminalBar(what, sys.stderr) if sys.stderr.isatty() else Bar(what)
+
+
+@contextlib.contextmanager
+def line() -> Iterator[Callable[[Progress], object]]:
+    """Give what shows how far something is that one waits for; it is wiped at the end."""
+    shown = bar("")
+    shown.patience = PATIENCE
+    try:
+        yield shown.waiting
+    finally:
+        shown.close()
 
 
 class NotebookBar(Bar):

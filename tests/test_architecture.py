@@ -140,7 +140,9 @@ def test_the_map_in_contributing_names_every_module():
     assert {name for name in names - {"__main__.py"} if name not in text} == set()
 
 
-@pytest.mark.parametrize("package", ["model_kernel", "model_kernel/attention", "model_kernel/adapters"])
+@pytest.mark.parametrize(
+    "package", ["model_kernel", "model_kernel/attention", "model_kernel/adapters", "model_kernel/batching"]
+)
 def test_the_map_of_a_package_names_every_module_once(package):
     text = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8")))
     named = re.findall(r"(?:^    |  )(\w+)/? {2,}", text, re.MULTILINE)

@@ -23,7 +23,11 @@ def test_every_class_has_a_code_of_its_own():
 
 
 def test_the_drawn_tree_is_the_tree():
-    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__)) - {"Interrupted", "GenerationInterrupted"}
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__)) - {
+        "Interrupted",
+        "GenerationInterrupted",
+        "MapInterrupted",
+    }
     assert drawn == {each.__name__ for each in BY_CODE.values()} - {"GptNotebookError"}
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,3 +103,35 @@ def test_where_nobody_looks_there_is_none(capsys):
     assert type(bar) is progress.Bar
     bar(0, 2)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What a notebook is told while a line is shown."""
+    said = []
+    display_pub = SimpleNamespace(publish=lambda data, **_: said.append(data["text/plain"]))
+    shell = SimpleNamespace(kernel=object(), display_pub=display_pub)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    return said
+
+
+LOADING = Progress(stage="reading", model="gpt2", done=312_000_000, total=548_000_000)
+
+
+def test_what_takes_long_is_said_in_a_line_and_wiped_whatever_happens(said, monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+
+    def interrupted():
+        with progress.line() as report:
+            report(LOADING)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert said == ["loading gpt2: 312 of 548 MB", ""]
+
+
+def test_what_is_there_at_once_is_not_said(said):
+    with progress.line() as report:
+        report(LOADING)
+    assert said == []

@@ -26,6 +26,9 @@ LINE = 13
 SHADES = 64
 """How many there are on the bar."""
 
+_NOT_IN_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML may have, not even escaped: https://www.w3.org/TR/xml/#charsets."""
+
 Scale = Sequence[tuple[float, tuple[float, float, float, float]]]
 """Red, green, blue and opacity at some places between 0 and 1."""
 
@@ -109,7 +112,8 @@ def _under(ticks: Sequence[tuple[str, float]], left: float, top: float, *, turne
 
 def _text(text: str, x: float, y: float, *, size: int = LETTER, anchor: str = "start", turn: int = 0) -> str:
     turned = f' transform="rotate({turn} {x:g} {y:g})"' if turn else ""
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{turned}>{text}</text>'
+    shown = _NOT_IN_XML.sub("\ufffd", text)
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{turned}>{shown}</text>'
 
 
 def _image(image: bytes, x: float, y: float, width: float, height: float) -> str:

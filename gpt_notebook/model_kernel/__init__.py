@@ -8,7 +8,8 @@
     interface         what routes ask of an engine          engine            requests in, events out
     runner            the way of a request to its work      admission         which requests there are
     scheduler         whose step comes next on a device     sequence          what a model has read of one text
-    generation        the token loop of one request         sampling          from logits to a token
+    generation        what a request wants generated        sampling          from logits to a token
+    batching/         who reads what in the next step; it has a map               shortage   when memory runs out
     scoring           log-likelihood of given texts         text              from tokens to text
     rows              many prompts as one request
     inspection        who may ask about the inside          attention/        what answers them; it has a map

@@ -49,7 +49,7 @@ class LoadedModel:
     layout: Layout | None = None
     """How its attention can be seen, once somebody has asked."""
     batch: Any = None
-    """The `Batch` of its generations, once there has been one."""
+    """The `Batch` of its generations, once there has been one; it refers back, so who lets the model go empties this."""
     in_use: int = 0
     last_used: float = field(default_factory=time.monotonic)
 

@@ -231,6 +231,9 @@ class Models:
         """Return what takes memory: the loaded models, and replaced ones on which streams still run."""
         still = [model for model in self._replaced if model.in_use]
         if len(still) < len(self._replaced):
+            for model in self._replaced:
+                if not model.in_use:
+                    model.batch = None
             self._replaced = still
             self._forget_adapters()
         return [*self._loaded.values(), *self._replaced]
@@ -289,6 +292,7 @@ class Models:
                 self.adapters.drop(each)
                 return
             self._loaded = {key: model for key, model in self._loaded.items() if model is not each}
+            each.batch = None
             self._forget_adapters()
 
         return leave
@@ -320,7 +324,7 @@ class Models:
             )
             raise ModelInUse(message)
         for k in keys:
-            del self._loaded[k]
+            self._loaded.pop(k).batch = None
         self._forget_adapters()
         self._give_back()
 

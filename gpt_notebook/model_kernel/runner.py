@@ -112,6 +112,8 @@ class Runner:
                 yield item
         finally:
             work.cancelled = True
+            # What it holds must not wait for the garbage collector: the weights of a model may hang on it.
+            work.emit, work.must_wait = _nobody_listens, _never
 
     def _batch_of(self, model: LoadedModel) -> Batch:
         if model.batch is None:
@@ -165,6 +167,15 @@ class Outbox:
         if go_on:
             self._go_on()
         return item
+
+
+def _nobody_listens(_: Any) -> None:
+    """Take what nobody waits for any more."""
+
+
+def _never() -> bool:
+    """Return that there is nothing to wait for."""
+    return False
 
 
 def _size(item: Any) -> int:

@@ -5,8 +5,10 @@
     _still.py       the twin where the view can't be
 
     attention.py            the attention panel                     _attention_answers.py  what its views can ask
-    _questions.py           what those answers have in common       _pictures.py    weights as pixels, heads worth a look
-    _twin.py                it without a script                     _page.py        it as one file that works offline
+    _attention_state.py     what it shows                           _questions.py   what those answers have in common
+    _parameters.py          what views may send                     _pictures.py    weights as pixels, heads worth a look
+    _empty.py               it without a token                      _twin.py        it without a script
+    _page.py                it as one file that works offline       _looks.py       what such a file has in any case
 
 Each has a twin of the same name in `labextension/src/widgets/`, from which `static/` is built.
 """

@@ -7,15 +7,13 @@ pointer is over. Parameters are JSON; `which` is 0 for the panel's attention and
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
-from gpt_notebook import arguments
 from gpt_notebook.attention_maps import places, spelling
 from gpt_notebook.attention_maps.kept import KeptAttention, answering_from
 from gpt_notebook.attention_maps.results import HeadScore
 from gpt_notebook.attention_protocol import (
     MAX_OVERVIEW,
-    SCORE_KINDS,
     AttentionPart,
     DiffRequest,
     HeadScores,
@@ -26,6 +24,7 @@ from gpt_notebook.attention_protocol import (
 )
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Progress
+from gpt_notebook.widgets._parameters import Side, interval
 from gpt_notebook.widgets._pictures import painted, ranked, rows_of
 from gpt_notebook.widgets._questions import Memory, question
 from gpt_notebook.widgets._requests import IN_BACKGROUND, request
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
 MAX_EXACT = 2**22
 """Numbers that one answer has at most."""
 
-Side = Literal["query", "key"]
+WORTH = 12
+"""How many heads are said to be worth a look."""
 
 LAYERS_AT_ONCE = 4
 """How many layers of small pictures are asked for in one call: one by one takes twice as long in all."""
@@ -53,6 +53,7 @@ class AttentionAnswers:
         self.memory = Memory()
         self._generated = generated
         self._ranked: dict[Part, list[HeadScore]] = {}
+        self._taken_apart: tuple[tuple[int, Part, int, int], tuple[Array, Array, Array]] | None = None
         self.ranked(attention.parts[0].name)
 
     @property
@@ -80,11 +81,12 @@ class AttentionAnswers:
         """What is looked at, and the head to begin with; `generated` is where the model's own words begin."""
         infos = [each.info for each in self._kept]
         first = self.ranked(self.attention.parts[0].name)
-        layer, head = first[0][:2] if first else (0, 0)
+        worth = [{"layer": each.layer, "head": each.head} for each in first[:WORTH]]
         return {
             "info": infos[0],
             "other": infos[1] if self.other else None,
-            "chosen": {"layer": layer, "head": head},
+            "chosen": worth[0] if worth else {"layer": 0, "head": 0},
+            "worth": worth,
             "generated": self._generated,
         }
 
@@ -96,7 +98,7 @@ class AttentionAnswers:
         import numpy as np
 
         attention, found = self._attention(which), self.part(part, which)
-        asked = places.layers_of(found, layers) or tuple(range(len(found.heads)))
+        asked = tuple(dict.fromkeys(places.layers_of(found, layers) or range(len(found.heads))))
         for start in range(0, len(asked), LAYERS_AT_ONCE):
             some = asked[start : start + LAYERS_AT_ONCE]
             of_layers = attention.overview(size, layers=some, part=part, hide_sink=hide_sink)
@@ -128,8 +130,8 @@ class AttentionAnswers:
             heads=[head],
             reduction=reduction,
             part=part,
-            queries=_pair(queries),
-            keys=_pair(keys),
+            queries=interval("queries", queries),
+            keys=interval("keys", keys),
             hide_sink=hide_sink,
         )[0, 0]
         pixels, peak = painted(picture)
@@ -148,13 +150,9 @@ class AttentionAnswers:
         hide_sink: bool = False,
     ) -> Any:
         """The numbers of a rectangle of one head's map (query, key)."""
-        count = (queries[1] - queries[0]) * (keys[1] - keys[0])
-        if count > MAX_EXACT:
-            message = f"{count:,} numbers are too many at once, of {MAX_EXACT:,}: ask for a smaller rectangle"
-            raise InvalidRequest(message, param="queries")
-        found = self._attention(which).map(
-            layer, head, part=part, queries=_pair(queries), keys=_pair(keys), hide_sink=hide_sink
-        )
+        rows, columns = interval("queries", queries), interval("keys", keys)
+        _check_count((rows[1] - rows[0]) * (columns[1] - columns[0]))
+        found = self._attention(which).map(layer, head, part=part, queries=rows, keys=columns, hide_sink=hide_sink)
         return {"shape": found.shape}, [found]
 
     @question()
@@ -180,7 +178,6 @@ class AttentionAnswers:
         self, *, which: int, part: Part, kind: ScoreKind, queries: Any = (), keys: Any = ()
     ) -> Generator[Progress, None, dict[str, Any]]:
         """One number for each head (layer, head); for from-to, queries and keys are positions or a text."""
-        arguments.one_of("kind", kind, SCORE_KINDS)
         ends = {}
         if kind == "from-to":
             ends = {
@@ -194,24 +191,22 @@ class AttentionAnswers:
     @question()
     def positions(self, *, which: int, part: Part, text: str, of: Side) -> dict[str, Any]:
         """The positions of the tokens that spell a text, for the score from-to."""
-        arguments.one_of("of", of, get_args(Side))
         return {"positions": self._positions(which, part, of, text)}
 
     @question()
-    def steps(self, *, which: int, part: Part, layer: int, head: int, query: int) -> Any:
+    def steps(self, *, which: int, part: Part, layer: int, head: int, query: int) -> Generator[Progress, None, Any]:
         """What one head does with one query: softmax(query · keys · scaling) · values = output.
 
-        The output is put together here, because to read it the model would have to go over the text once more.
+        The output is put together here, because to read it the model would have to go over the text once more. For the
+        values it does; they are kept until another head is asked about.
         """
         attention = self._attention(which)
         query = places.position("query", query, self.part(part, which).n_queries)
-        weights, values = (
-            attention.map(layer, head, part=part, queries=query)[0],
-            attention.value(layer, head, part=part),
-        )
+        queries, keys, values = yield from self._vectors(which, part, layer, head)
+        weights = attention.map(layer, head, part=part, queries=query)[0]
         found = {
-            "query": attention.query(layer, head, part=part)[query],
-            "keys": attention.key(layer, head, part=part),
+            "query": queries[query],
+            "keys": keys,
             "raw_scores": attention.raw_scores(layer, head, part=part, queries=query)[0],
             "weights": weights,
             "values": values,
@@ -219,6 +214,22 @@ class AttentionAnswers:
         }
         shapes = {name: each.shape for name, each in found.items()}
         return {"scaling": attention.scaling(layer, part=part), "shapes": shapes}, list(found.values())
+
+    def _vectors(
+        self, which: int, part: Part, layer: int, head: int
+    ) -> Generator[Progress, None, tuple[Array, Array, Array]]:
+        """Return queries, keys and values of a head, each (token, dimension)."""
+        asked = (which, part, layer, head)
+        known = self._taken_apart
+        if known is not None and known[0] == asked:
+            return known[1]
+        attention = self._attention(which)
+        n_keys = self.part(part, which).n_keys
+        queries, keys = attention.query(layer, head, part=part), attention.key(layer, head, part=part)
+        yield Progress(stage="recording", model=attention.model, done=0, total=n_keys)
+        found = queries, keys, attention.value(layer, head, part=part)
+        self._taken_apart = asked, found
+        return found
 
     @question()
     def lens(self, *, position: int, k: int = 10) -> dict[str, Any]:
@@ -279,10 +290,15 @@ class AttentionAnswers:
         hide_sink: bool,
     ) -> Array:
         found = self.part(part, which)
+        if len(heads) > sum(found.heads):
+            message = f"{len(heads):,} heads are too many at once: the model has {sum(found.heads):,}"
+            raise InvalidRequest(message, param="heads")
         pairs = [places.head_of(found, layer, head) for layer, head in heads]
+        _check_count(len(pairs) * (queries[1] - queries[0]) * (keys[1] - keys[0]))
         return rows_of(self._attention(which), found, pairs, queries=queries, keys=keys, hide_sink=hide_sink)
 
 
-def _pair(interval: Sequence[int]) -> tuple[int, int]:
-    first, stop = interval
-    return first, stop
+def _check_count(count: int) -> None:
+    if count > MAX_EXACT:
+        message = f"{count:,} numbers are too many at once, of {MAX_EXACT:,}: ask for a smaller rectangle"
+        raise InvalidRequest(message, param="queries")

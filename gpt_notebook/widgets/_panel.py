@@ -25,6 +25,9 @@ STATIC = Path(__file__).parent / "static"
 MAX_STATE = 65_536
 """Characters of the state's JSON."""
 
+FIRST_REQUEST, PAUSE, LONGEST = 0.2, 0.1, 1.0
+"""Seconds: so long is waited for a view's first request, for its next one, and in all, before the twin is made."""
+
 
 class Panel(anywidget.AnyWidget):
     """A panel: subclasses give its state, methods that views may ask (`@request`), and its twin.
@@ -132,7 +135,7 @@ class Panel(anywidget.AnyWidget):
 
     def outputs(self) -> Iterator[Bundle]:
         """Yield what a notebook shows: the view, and the twin as an output of its own (`_still.py` says why)."""
-        return outputs(super()._repr_mimebundle_() or ({}, {}), self._twin_or_why_not)
+        return outputs(super()._repr_mimebundle_() or ({}, {}), self._twin_when_the_view_is_there)
 
     def _ipython_display_(self) -> None:
         """Show the view and the twin; IPython calls this instead of asking for one output."""
@@ -140,6 +143,12 @@ class Panel(anywidget.AnyWidget):
 
         for data, metadata in self.outputs():
             display(data, metadata=metadata, raw=True)
+
+    def _twin_when_the_view_is_there(self) -> str:
+        """Return the twin, for which a view that is opening at the same moment would have to wait otherwise."""
+        if self._requests is not None:
+            self._requests.wait_for_quiet(first=FIRST_REQUEST, pause=PAUSE, longest=LONGEST)
+        return self._twin_or_why_not()
 
     def _twin_or_why_not(self) -> str:
         try:

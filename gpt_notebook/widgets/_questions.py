@@ -2,7 +2,7 @@
 
 An answer never starts a model kernel, for somebody may only have moved the pointer; the panel's `start` does. It says
 when the attention had been forgotten and was made again meanwhile (`"again": true`). And it is remembered, so that a
-saved page can give it again.
+saved page can give it again. What makes no sense is refused in one sentence (`_parameters.py`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import inspect
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gpt_notebook.session import session
 from gpt_notebook.widgets._answers import split
+from gpt_notebook.widgets._parameters import check
 from gpt_notebook.widgets._pool import AT_ONCE
 from gpt_notebook.widgets._requests import request
 
@@ -43,6 +44,14 @@ class Remembered:
         told = (self.answer, *self.parts)
         texts = len(json.dumps([self.params, *(result for result, _ in told)], default=str))
         return texts + sum(len(buffer) for _, buffers in told for buffer in buffers)
+
+    def by_itself(self) -> Remembered:
+        """Return the same with buffers of its own: one may be a small piece of an array that would stay with it."""
+        answer, *parts = [
+            (result, [memoryview(bytes(buffer)) for buffer in buffers])
+            for result, buffers in (self.answer, *self.parts)
+        ]
+        return replace(self, answer=answer, parts=tuple(parts))
 
     def to_json(self) -> dict[str, Any]:
         """Return it with the buffers in base64, as `saved-source.ts` reads it."""
@@ -70,6 +79,7 @@ class Memory:
         """Remember an answer, if there is room for it at all."""
         if answered.bytes > self._most:
             return
+        answered = answered.by_itself()
         key = json.dumps([answered.method, answered.params], sort_keys=True)
         with self._lock:
             self._forget(key)
@@ -109,6 +119,7 @@ def question(*, priority: int = AT_ONCE) -> Callable[[_Method], _Method]:
         @request(priority=priority)
         @functools.wraps(method)
         def answer(self: Answering, **params: Any) -> Generator[Any, None, Part]:
+            check(params)
             parts: list[Part] = []
             before = self.times_again
             with session.starting_none():

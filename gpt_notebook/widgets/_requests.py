@@ -17,6 +17,7 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
@@ -63,7 +64,9 @@ class Requests:
         self._log = log
         self._pool = Pool()
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._open: dict[str | int, Cancellation] = {}
+        self._count = 0
 
     def receive(self, message: object) -> None:
         """Take a message of a view; returns at once. What is no such message is somebody else's."""
@@ -76,6 +79,25 @@ class Requests:
                 with self._lock:
                     known = list(self._open)
                 self._say({"kind": "pong", "id": id_, "open": known})
+
+    def wait_for_quiet(self, *, first: float, pause: float, longest: float) -> None:
+        """Wait until views have got what they ask for when they open; times are in seconds.
+
+        Args:
+            first: How long to wait for the first request; none comes where nobody looks, or where the front end's
+                messages wait for the cell that this is called in.
+            pause: Nothing is open for so long when the views have what they want.
+            longest: After this it is not waited any more.
+        """
+        end = time.monotonic() + longest
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._count, first):
+                return
+            while (left := end - time.monotonic()) > 0:
+                count = self._count
+                self._changed.wait_for(lambda: not self._open, left)
+                if not self._changed.wait_for(lambda: self._count > count, min(pause, left)):  # noqa: B023 - called here
+                    return
 
     def close(self) -> None:
         """Cancel everything, and take nothing more."""
@@ -94,6 +116,8 @@ class Requests:
             if id_ in self._open:  # asked again after a silence, and worked on
                 return
             self._open[id_] = cancellation
+            self._count += 1
+            self._changed.notify_all()
         if method is None or priority is None:
             error = InvalidRequest(f"this panel has no method {name!r}: run its cell again and reload the page")
             self._end(id_, cancellation, {"kind": "error", "error": _described(error)})
@@ -103,6 +127,7 @@ class Requests:
     def _cancel(self, id_: str | int) -> None:
         with self._lock:
             cancellation = self._open.pop(id_, None)
+            self._changed.notify_all()
         if cancellation is not None:
             cancellation.cancel()
 
@@ -159,6 +184,7 @@ class Requests:
         with self._lock:
             if self._open.get(id_) is cancellation:
                 del self._open[id_]
+                self._changed.notify_all()
 
     def _say(self, message: dict[str, Any], buffers: list[memoryview] | None = None) -> None:
         try:

@@ -9,38 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gpt_notebook import arguments
+from gpt_notebook import arguments, progress
 from gpt_notebook.attention_maps import functions
 from gpt_notebook.attention_maps.kept import KeptAttention
 from gpt_notebook.attention_maps.maps import Attention
-from gpt_notebook.attention_protocol import SCORE_KINDS, AttentionPart, AttentionRequest, Part
+from gpt_notebook.attention_protocol import AttentionRequest, Part
 from gpt_notebook.completion import Completion
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.protocol import TokenizeRequest
 from gpt_notebook.session import Model, session
 from gpt_notebook.suggestions import unknown_name
 from gpt_notebook.visible_text import visible
 from gpt_notebook.widgets._attention_answers import AttentionAnswers
+from gpt_notebook.widgets._attention_state import CHOICES, INITIAL, is_there, most_tokens
+from gpt_notebook.widgets._empty import EmptyAnswers, empty_twin
+from gpt_notebook.widgets._looks import look
 from gpt_notebook.widgets._panel import STATIC, Panel
 from gpt_notebook.widgets._questions import ask
 
 if TYPE_CHECKING:
     import os
-
-MAX_SAVED = 512
-"""A page has the whole map of the chosen head of texts of up to so many tokens."""
-SAVED_SIZE = 64
-"""Rows and columns of the small pictures in a page, as views ask for them."""
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "direction": ("to", "by"),
-    "view": ("matrix", "lines", "steps"),
-    "side": ("", "lens", "ablate", "diff"),
-    "score": SCORE_KINDS,
-}
-"""What those parts of the state can be that are words."""
-
-PAIR = 2
 
 
 class AttentionPanel(Panel, bundle="attention"):
@@ -50,24 +39,7 @@ class AttentionPanel(Panel, bundle="attention"):
     `panel.attention.map(*panel.chosen)` is its map.
     """
 
-    initial_state: ClassVar[Mapping[str, Any]] = {
-        "part": "decoder",
-        "layer": 0,
-        "head": 0,
-        "pinned": None,
-        "query": None,
-        "key": None,
-        "direction": "to",
-        "view": "matrix",
-        "side": "",
-        "score": "previous-token",
-        "from": "",
-        "to": "",
-        "all_heads": False,
-        "hide_sink": True,
-        "log": False,
-        "ablated": [],
-    }
+    initial_state: ClassVar[Mapping[str, Any]] = INITIAL
 
     def __init__(
         self,
@@ -81,10 +53,11 @@ class AttentionPanel(Panel, bundle="attention"):
         add_special_tokens: bool = True,
         **state: Any,
     ) -> None:
-        """Record the attention of a text, and begin with a head that is worth a look.
+        """Record the attention of a text, and begin with a head that is worth a look; a notebook is told how far it is.
 
         Args:
-            text: What to look at; a completion is followed as it was generated.
+            text: What to look at; a completion is followed as it was generated. Of one without tokens the panel tells
+                what attention is.
             model: A model string, as in `gpt.attention`.
             other: Something of as many tokens to compare with.
             other_model: The model to compare with, on the same tokens or on `other`.
@@ -101,16 +74,30 @@ class AttentionPanel(Panel, bundle="attention"):
             if name not in self.initial_state:
                 known = ("model", "other", "other_model", "target", "chat", "add_special_tokens", *self.initial_state)
                 raise InvalidRequest(unknown_name("option", name, known), param=name)
-        options = {"target": target, "chat": chat, "add_special_tokens": add_special_tokens}
-        self.attention = _attention(text, model, options)
-        self.other = _compared(text, other, model, other_model, options)
-        generated = len(text.prompt_token_ids) if isinstance(text, Completion) else None
-        self._answers = AttentionAnswers(self.attention, self.other, generated=generated)
-        part: Part = state.get("part", self.attention.parts[0].name)
-        for name in ("query", "key"):
-            if type(position := state.get(name)) is int and position < 0:
-                state[name] = position + self._most_tokens
-        super().__init__(**{"part": part, **self._best(part, state), **state})
+        options: dict[str, Any] = {"target": target, "chat": chat, "add_special_tokens": add_special_tokens}
+        with progress.line() as on_progress:
+            options["on_progress"] = on_progress
+            self._attention = _recorded(text, model, options)
+            self._answers: AttentionAnswers | EmptyAnswers = EmptyAnswers()
+            self.other: Attention | None = None
+            if self._attention is not None:
+                self.other = _compared(text, other, model, other_model, options)
+                generated = len(text.prompt_token_ids) if isinstance(text, Completion) else None
+                self._answers = AttentionAnswers(self._attention, self.other, generated=generated)
+                state = self._beginning(self._attention, state)
+        super().__init__(**state)
+
+    @property
+    def attention(self) -> Attention:
+        """What the panel is of.
+
+        Raises:
+            InvalidRequest: the text has no tokens.
+        """
+        if self._attention is None:
+            message = "this panel's text has no tokens, and so no attention: give it a word"
+            raise InvalidRequest(message, param="text")
+        return self._attention
 
     @property
     def chosen(self) -> tuple[int, int]:
@@ -123,40 +110,16 @@ class AttentionPanel(Panel, bundle="attention"):
 
     def valid(self, key: str, value: Any) -> bool:
         """Return whether a value of the state makes sense."""
-        match key:
-            case "part":
-                valid = value in {each.name for each in self.attention.parts}
-            case "layer" | "head":
-                valid = _within(value, self.attention.n_layers if key == "layer" else self.attention.n_heads)
-            case "query" | "key":
-                valid = value is None or _within(value, self._most_tokens)
-            case "pinned":
-                pair = (value.get("layer"), value.get("head")) if isinstance(value, Mapping) else None
-                valid = value is None or self._is_head(pair)
-            case "ablated":
-                valid = isinstance(value, list | tuple) and all(self._is_head(each) for each in value)
-            case _:
-                valid = value in CHOICES[key] if key in CHOICES else super().valid(key, value)
-        return valid
-
-    def _is_head(self, pair: Any) -> bool:
-        """Return whether something is a pair of a layer and a head."""
-        if not isinstance(pair, list | tuple) or len(pair) != PAIR:
-            return False
-        shown = [each for each in (self.attention, self.other) if each is not None]  # either of them can be pinned
-        return _within(pair[0], max(each.n_layers for each in shown)) and _within(
-            pair[1], max(each.n_heads for each in shown)
-        )
-
-    @property
-    def _most_tokens(self) -> int:
-        return max(max(each.n_queries, each.n_keys) for each in self.attention.parts)
+        there = None if self._attention is None else is_there(key, value, self._attention, self.other)
+        if there is not None:
+            return there
+        return value in CHOICES[key] if key in CHOICES else super().valid(key, value)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save what was looked at as one page that works offline, and return where it is.
 
         The page can be played with where this panel has been: it holds the answers that its views got. Of texts of up to
-        512 tokens the chosen head's map, small pictures of all heads and their scores are in it in any case.
+        512 tokens the maps of the chosen head and of those that are kept, small pictures of all heads and their scores are in it in any case.
 
         Raises:
             GptNotebookError: the model kernel has to be asked for something, and can't be.
@@ -165,11 +128,11 @@ class AttentionPanel(Panel, bundle="attention"):
 
         answers = self._answers
         ask(answers, "open")
-        part = answers.part(self.state["part"])
-        if max(part.n_queries, part.n_keys) <= MAX_SAVED:
-            self._look(part)
+        title = "Attention"
+        if isinstance(answers, AttentionAnswers):
+            look(answers, self.state)
+            title = f"Attention · {self.attention.model}"
         target = Path(path)
-        title = f"Attention · {self.attention.model}"
         text = page(
             title=title,
             twin=self.twin(),
@@ -181,43 +144,64 @@ class AttentionPanel(Panel, bundle="attention"):
         target.write_text(text, "utf-8")
         return target
 
-    def _look(self, part: AttentionPart) -> None:
-        """Ask what a view asks when it opens."""
-        answers, (layer, head) = self._answers, self.chosen
-        of: dict[str, Any] = {"which": 0, "part": part.name}
-        for hide_sink in (True, False):
-            whole = {"queries": [0, part.n_queries], "keys": [0, part.n_keys], "hide_sink": hide_sink}
-            ask(answers, "exact", **of, layer=layer, head=head, **whole)
-        layers = [layer for layer, heads in enumerate(part.heads) if heads]
-        ask(answers, "overview", **of, layers=layers, size=SAVED_SIZE, hide_sink=self.state["hide_sink"])
-        if self.state["score"] != "from-to":
-            ask(answers, "scores", **of, kind=self.state["score"], queries=[], keys=[])
-
     def twin(self) -> str:
         """Return the static twin: the heads worth a look, the chosen one, and the text."""
+        answers = self._answers
+        if isinstance(answers, EmptyAnswers):
+            return empty_twin()
         from gpt_notebook.widgets._twin import attention_twin
 
         name = self.state["part"]
         with session.starting_none():
-            heads = [(each.layer, each.head) for each in self._answers.ranked(name)]
-            part = self._answers.part(name)
+            heads = [(each.layer, each.head) for each in answers.ranked(name)]
+            part = answers.part(name)
             return attention_twin(self.attention, part, self.chosen, heads, hide_sink=self.state["hide_sink"])
 
     def __repr__(self) -> str:
+        if self._attention is None:
+            return "<AttentionPanel no tokens>"
         layer, head = self.chosen
-        tokens = counted(len(self.attention.tokens), "token")
-        return f"<AttentionPanel {tokens}, layer {layer} head {head}, {visible(self.attention.model)}>"
+        tokens = counted(len(self._attention.tokens), "token")
+        return f"<AttentionPanel {tokens}, layer {layer} head {head}, {visible(self._attention.model)}>"
+
+    def _beginning(self, attention: Attention, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state to begin with: what was asked for, and the head most worth a look."""
+        part: Part = state.get("part", attention.parts[0].name)
+        found = {"part": part, **self._best(part, state), **state}
+        for name in ("query", "key"):
+            if type(position := found.get(name)) is int and position < 0:
+                found[name] = position + most_tokens(attention)
+        return found
 
     def _best(self, part: Part, state: Mapping[str, Any]) -> dict[str, int]:
         """Return the head most worth a look, of the layer or with the number that somebody has named."""
+        if not isinstance(self._answers, AttentionAnswers):
+            return {}
         for each in self._answers.ranked(part):
             if state.get("layer", each.layer) == each.layer and state.get("head", each.head) == each.head:
                 return {"layer": each.layer, "head": each.head}
         return {}
 
 
-def _within(value: Any, most: int) -> bool:
-    return type(value) is int and 0 <= value < most
+def _recorded(text: str | Completion | Attention, model: Model, options: Mapping[str, Any]) -> Attention | None:
+    """Return the attention of something, or None where a text has no tokens."""
+    if not isinstance(text, str):
+        return _attention(text, model, options)
+    if not text:
+        return None
+    try:
+        return _attention(text, model, options)
+    except InvalidRequest as refusal:
+        if refusal.param == "text" and not options["chat"] and not _has_tokens(text, model, options):
+            return None
+        raise
+
+
+def _has_tokens(text: str, model: Model, options: Mapping[str, Any]) -> bool:
+    """Return whether a tokenizer leaves anything of a text: some drop control characters."""
+    special = options["add_special_tokens"]
+    request = TokenizeRequest(model=session.resolve(model), text=text, add_special_tokens=special)
+    return bool(session.ask(lambda client: client.tokenize(request)))
 
 
 def _attention(text: str | Completion | Attention, model: Model, options: Mapping[str, Any]) -> Attention:
@@ -254,6 +238,5 @@ def _compared(
     name = arguments.local_model(session.resolve(other_model))
     targets = tuple(token.id for token in text.target_tokens)
     token_ids = tuple(token.id for token in text.tokens)
-    return Attention(
-        KeptAttention.of(AttentionRequest(model=name, token_ids=token_ids, target_token_ids=targets or None))
-    )
+    request = AttentionRequest(model=name, token_ids=token_ids, target_token_ids=targets or None)
+    return Attention(KeptAttention.of(request, options["on_progress"]))

@@ -214,6 +214,12 @@ export interface Memory {
   /** Recorded attentions, which have a budget of their own. */
   captures: number;
   captures_budget: number;
+  /** Keys and values of the texts that run or are being read. */
+  running: number;
+  /** Those of earlier texts, kept for whoever begins the same way. */
+  prefixes: number;
+  /** What both may take together. */
+  caches_budget: number;
 }
 
 /** Who the model kernel is and what it does: the answer of `/health`. */

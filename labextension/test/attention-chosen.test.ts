@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttentionInfo, AttentionPart } from "../src/protocol.ts";
 import { fitting, stateActions, stepBack } from "../src/widgets/attention/actions.ts";
-import { chosenOf, largest, sidesOf, turned, weightsOf } from "../src/widgets/attention/chosen.ts";
+import { chosenOf, largest, lineHeads, modelName, sidesOf, turned, weightsOf } from "../src/widgets/attention/chosen.ts";
 import { occurrences } from "../src/widgets/attention/find.ts";
 import type { Opened, Source } from "../src/widgets/attention/source.ts";
 import { INITIAL, type State } from "../src/widgets/attention/state.ts";
@@ -78,8 +78,34 @@ test("a layer without attention is stepped over, and a head that the next one la
 });
 
 test("what a state has of another model is replaced by what is there", () => {
-  const changes = fitting({ ...INITIAL, layer: 1, head: 0, query: 99, pinned: { layer: 9, head: 0 }, ablated: [[0, 0], [8, 8]] }, opened);
-  assert.deepEqual(changes, { part: "decoder", layer: 2, head: 1, pinned: null, query: null, ablated: [[0, 0]] });
+  const changes = fitting({ ...INITIAL, layer: 1, head: 0, query: 99, pinned: { layer: 9, head: 0 }, ablated: [[0, 0], [8, 8]], kept: [[1, 0], [2, 1]] }, opened);
+  assert.deepEqual(changes, { part: "decoder", layer: 2, head: 1, pinned: null, query: null, ablated: [[0, 0]], kept: [[2, 1]] });
+});
+
+test("where not even the head to begin with is there it is the first that is", () => {
+  const parts = [part("encoder", 4, 4), part("cross", 2, 4, [0, 1])];
+  const changes = fitting({ ...INITIAL, part: "cross", layer: 2, head: 1 }, { ...opened, info: { ...translating, parts } });
+  assert.deepEqual([changes.layer, changes.head], [1, 0]);
+});
+
+test("scores that compare positions of one text are none of cross attention", () => {
+  assert.equal(fitting({ ...INITIAL, part: "cross" }, { ...opened, info: translating }).score, "entropy");
+  assert.equal(fitting({ ...INITIAL, part: "cross", score: "sink" }, { ...opened, info: translating }).score, undefined);
+  const store = new Store<State>({ ...INITIAL, part: "cross", score: "from-to" });
+  const sort = stateActions(store, { ...opened, info: translating }).sort;
+  const seen = [0, 1, 2].map(() => (sort(), store.get().score));
+  assert.deepEqual(seen, ["sink", "entropy", "from-to"]);
+});
+
+test("lines are of the chosen head, of one that is pinned beside it and of those that are kept, each once", () => {
+  const state: State = { ...INITIAL, layer: 2, head: 1, pinned: { layer: 0, head: 3 }, kept: [[2, 1], [0, 2]] };
+  assert.deepEqual(lineHeads(state), [{ layer: 2, head: 1 }, { layer: 0, head: 3 }, { layer: 0, head: 2 }]);
+  assert.deepEqual(lineHeads({ ...state, pinned: { layer: 0, head: 3, which: 1 } }).length, 2);
+});
+
+test("a model's name reorders no line and is no control character", () => {
+  assert.equal(modelName({ ...info, model: "it\u202e\0" }), "it⟨U+202E⟩␀");
+  assert.equal(modelName({ ...info, model: "/home/me/it\u202e" }), "it⟨U+202E⟩");
 });
 
 test("Escape goes back one step at a time until nothing is left", () => {

@@ -12,10 +12,9 @@ test("a map is one call", () => {
   assert.equal(codeOf(state({}), own, 1), "weights = a.map(5, 3)  # (query, key)");
 });
 
-test("a hidden sink is hidden in the code as well, and a row with nothing left stays 0", () => {
-  const code = codeOf(state({ hide_sink: true }), own, 1);
-  assert.match(code, /weights\[:, 0\] = 0/);
-  assert.match(code, /np\.divide\(weights, left, out=np\.zeros_like\(weights\), where=left > 0\)/);
+test("a hidden sink is hidden in the code as well", () => {
+  assert.match(codeOf(state({ hide_sink: true }), own, 1), /a\.map\(5, 3, hide_sink=True\)/);
+  assert.match(codeOf(state({ hide_sink: true, view: "lines", query: 2 }), own, 1), /a\.map\(5, 3, queries=2, hide_sink=True\)\[0\]/);
 });
 
 test("a part is named where a model has several", () => {
@@ -24,7 +23,23 @@ test("a part is named where a model has several", () => {
 
 test("lines are the row of the chosen token, or its column", () => {
   assert.match(codeOf(state({ view: "lines", query: 2 }), own, 1), /a\.map\(5, 3, queries=2\)/);
-  assert.match(codeOf(state({ view: "lines", direction: "by", key: 1 }), own, 1), /weights\[:, 1\]/);
+  assert.match(codeOf(state({ view: "lines", direction: "by", key: 1 }), own, 1), /a\.map\(5, 3, keys=1\)\[:, 0\]/);
+});
+
+test("lines of heads that are pinned or kept are a row for each, and their mean where the text is shaded", () => {
+  const several = { view: "lines", query: 2, pinned: { layer: 1, head: 0 }, kept: [[5, 3], [4, 2]] } as const;
+  const changes = { ...several, kept: several.kept.map(([layer, head]) => [layer, head] as [number, number]) };
+  const code = codeOf(state(changes), own, 1);
+  assert.match(code, /^heads = \[\(5, 3\), \(1, 0\), \(4, 2\)\]$/m);
+  assert.match(code, /np\.stack\(\[a\.map\(layer, head, queries=2\)\[0\] for layer, head in heads\]\)  # \(head, key\)$/);
+  assert.match(codeOf(state({ ...changes, shading: true }), own, 1), /np\.mean\(\[.*\], axis=0\)  # \(key\)$/);
+});
+
+test("a layer's mean is that of all its heads, in the part that is shown", () => {
+  assert.match(codeOf(state({ view: "lines", layer_mean: true, query: 2 }), own, 1), /^heads = range\(a\.parts\[0\]\.heads\[5\]\)$/m);
+  const cross = codeOf(state({ view: "lines", layer_mean: true, query: 2, part: "cross" }), own, 3);
+  assert.match(cross, /part\.name == "cross"\)\.heads\[5\]/);
+  assert.match(cross, /a\.map\(5, head, queries=2, part="cross"\)\[0\] for head in heads\], axis=0\)/);
 });
 
 test("a pinned head of the other attention is taken from the other", () => {

@@ -63,6 +63,18 @@ test("a picture with a pixel for each weight answers for its parts, and nothing 
   await assert.rejects(source.tile({ ...question, size: 1 }, { signal }), { code: "not_saved" });
 });
 
+test("the mean of a whole map may be a coarser picture than was asked for, its maxima and its parts may not", async () => {
+  const coarse = savedSource([
+    { ...records[0]!, answer: { info: { parts: [{ name: "decoder", heads: [1], n_queries: 9, n_keys: 9 }] } } },
+    records[2]!,
+  ]);
+  const question = { which: 0, part: "decoder", layer: 0, head: 0, queries: [0, 9], keys: [0, 9], hide_sink: false, size: 96 } as const;
+  const found = await coarse.tile({ ...question, reduction: "mean" }, { signal });
+  assert.deepEqual([found.rows, found.columns, found.pixels[0]], [3, 3, 255]);
+  await assert.rejects(coarse.tile({ ...question, reduction: "max" }, { signal }), { code: "not_saved" });
+  await assert.rejects(coarse.tile({ ...question, reduction: "mean", keys: [0, 4] }, { signal }), { code: "not_saved" });
+});
+
 test("what nobody looked at is said to be missing", async () => {
   await assert.rejects(source.lens({ position: 0, k: 3 }, { signal }), /before the page was saved/);
   await assert.rejects(source.exact({ ...head, queries: [0, 3], keys: [0, 3], hide_sink: true }, { signal }), { code: "not_saved" });
@@ -72,5 +84,13 @@ test("recorded parts come again", async () => {
   const layers: number[] = [];
   const question = { which: 0, part: "decoder", layers: [0], size: 64, hide_sink: false } as const;
   await source.overview({ ...question, layers: [0] }, ({ layer }) => layers.push(layer), { signal });
+  assert.deepEqual(layers, [0]);
+});
+
+test("a grid has the layers that there are, in the order and whatever size it asks for", async () => {
+  const layers: number[] = [];
+  const question = { which: 0, part: "decoder", layers: [1, 0], size: 48, hide_sink: false } as const;
+  const asked = source.overview({ ...question, layers: [...question.layers] }, ({ layer }) => layers.push(layer), { signal });
+  await assert.rejects(asked, { code: "not_saved" });
   assert.deepEqual(layers, [0]);
 });

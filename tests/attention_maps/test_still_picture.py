@@ -47,6 +47,15 @@ def test_cells_have_the_opacity_of_their_weights():
     assert 0 < cells[1, 0, 3] == cells[1, 1, 3] < 255
 
 
+def test_a_picture_is_xml_whatever_a_text_and_a_title_say():
+    strange = "\x00\x1b\x7f\x85\ufffe\uffff\ud800</text>&"
+    weights = np.array([[1, 0], [0.5, 0.5]], np.float32)
+    figure = figures.map_figure(weights, [strange, "b"], [strange, "b\U0001ffff"], title=strange)
+    svg = picture(figure)
+    svg.encode("utf-8")
+    assert "</text>&" in "".join(ET.fromstring(svg).itertext())  # noqa: S314
+
+
 def test_a_row_without_a_zero_has_the_colours_of_the_figure():
     figure = figure_of([[0.25, 0.5]], "a", "b", queries=1)
     cells = pixels(picture(figure))

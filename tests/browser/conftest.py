@@ -17,8 +17,6 @@ from playwright.sync_api import Page, sync_playwright
 TOKEN = "for-this-test-only"
 CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
 
-KERNEL_IS_IDLE = "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
-
 
 @pytest.fixture(scope="module")
 def browser():
@@ -56,7 +54,13 @@ class Lab:
         page.goto(f"{self.url}/lab/tree/{name}.ipynb?reset&token={TOKEN}")
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-CodeCell")
         page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        page.wait_for_function(KERNEL_IS_IDLE)
+        self.wait_until_idle(page)
+
+    @staticmethod
+    def wait_until_idle(page):
+        """Wait until the notebook kernel of what is open has nothing to do."""
+        current = "window.jupyterapp.shell.currentWidget"
+        page.wait_for_function(f"() => {current}.sessionContext.session?.kernel?.status === 'idle'")
 
     @staticmethod
     def command(page, name):

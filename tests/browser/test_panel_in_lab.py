@@ -4,7 +4,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import KERNEL_IS_IDLE
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -110,9 +109,11 @@ def test_a_restarted_notebook_kernel_is_told_and_the_cell_shows_the_panel_again(
     view = View(page)
     view.press("numbers")
     expect(view.said).to_contain_text("sum 4")
+    view.press("wait")  # also in the middle of an answer
+    expect(view.said).to_have_text("asked")
     page.evaluate("() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart() }")
     expect(view.sign).to_contain_text("cell again")
-    page.wait_for_function(KERNEL_IS_IDLE)
+    lab.wait_until_idle(page)
     run_all(lab, page)
     view.press("numbers")
     expect(view.said).to_contain_text("sum 4")
@@ -137,6 +138,7 @@ def test_a_saved_notebook_opened_with_another_notebook_kernel_shows_the_twin(lab
     lab.open(page, "saved", [f"{start}panel"])
     run_all(lab, page)
     expect(View(page).count).to_have_text("count 0")
+    expect(page.locator(".example-twin")).to_be_attached()  # it is made when the view has what it asked for
     lab.command(page, "docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     lab.open_again(page, "saved")

@@ -163,7 +163,9 @@ def test_recording_does_not_touch_what_runs_beside_it(tiny, engine):
 
     for made in wait_for(together()):
         assert [token.id for token in made.tokens] == [token.id for token in alone.tokens]
-        assert [token.logprob for token in made.tokens] == pytest.approx([token.logprob for token in alone.tokens], abs=1e-5)
+        assert [token.logprob for token in made.tokens] == pytest.approx(
+            [token.logprob for token in alone.tokens], abs=1e-5
+        )
     assert len(engine._inspection.captures._kept) == 1
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import random
+from random import Random
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_a_tiny_top_p_keeps_one_token(top_p):
 
 
 def test_zero_temperature_draws_nothing():
-    draws = random.Random(0)
+    draws = Random(0)
     before = draws.getstate()
     assert sampling.choose(ROW, SamplingOptions(temperature=0), draws).token_id == ROW.argmax()
     assert draws.getstate() == before
@@ -75,12 +75,14 @@ def chi_square(counts, probabilities):
     return float(((counts[possible] - expected) ** 2 / expected).sum())
 
 
-@pytest.mark.parametrize("options", [{"top_p": 0.9}, {"top_k": 8, "top_p": 1}, {"top_p": 1}, {"top_k": 12, "top_p": 0.8}])
+@pytest.mark.parametrize(
+    "options", [{"top_p": 0.9}, {"top_k": 8, "top_p": 1}, {"top_p": 1}, {"top_k": 12, "top_p": 0.8}]
+)
 def test_draws_follow_the_distribution_of_transformers_and_of_no_other(options):
     row = np.random.default_rng(1).normal(size=20).astype(np.float32) * 2
     every = {"temperature": 0.9, "top_k": 0, "top_p": 1.0, **options}
     expected = transformers_distribution(torch.from_numpy(row), **every).numpy()
-    draws, counts = random.Random(0), np.zeros(20)
+    draws, counts = Random(0), np.zeros(20)
     for _ in range(20_000):
         counts[sampling.choose(row, SamplingOptions(**every), draws).token_id] += 1
     # With 19 degrees of freedom at most, 43.8 is passed once in a thousand runs.
@@ -92,7 +94,7 @@ def test_draws_follow_the_distribution_of_transformers_and_of_no_other(options):
 
 
 def test_logprobs_are_those_of_the_logits_as_they_were():
-    choice = sampling.choose(ROW, SamplingOptions(temperature=0.5, top_k=3, logprobs=4), random.Random(0))
+    choice = sampling.choose(ROW, SamplingOptions(temperature=0.5, top_k=3, logprobs=4), Random(0))
     logprobs = LOGITS.double().log_softmax(-1)
     assert choice.logprob == pytest.approx(float(logprobs[choice.token_id]), abs=1e-6)
     assert [i for i, _ in choice.top] == logprobs.topk(4).indices.tolist()

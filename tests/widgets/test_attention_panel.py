@@ -98,7 +98,7 @@ def test_an_attention_has_a_panel(engine, built):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: AttentionPanel(""), "empty"),
+        (lambda: AttentionPanel(TEXT, other=""), "empty"),
         (lambda: AttentionPanel(TEXT, layer=2), "layer cannot be 2"),
         (lambda: AttentionPanel(TEXT, view="matrx"), "view cannot be 'matrx'"),
         (lambda: AttentionPanel(TEXT, hide_sinks=True), "hide_sinks.*did you mean hide_sink"),
@@ -188,7 +188,9 @@ def test_rows_and_columns_of_several_heads_come_in_the_order_of_the_heads(panel,
 
 
 def test_a_head_is_taken_apart_and_put_together_again(panel, view):
-    result, buffers = answer(view, "steps", **ALL, layer=1, head=1, query=5)
+    (reads, _), (message, buffers) = view.wait(view.ask("steps", **ALL, layer=1, head=1, query=5))
+    assert (reads["kind"], reads["result"]["stage"], reads["result"]["total"]) == ("part", "recording", N_TOKENS)
+    result = message["result"]
     names = ["query", "keys", "raw_scores", "weights", "values", "output"]
     found = {name: floats(buffer, result["shapes"][name]) for name, buffer in zip(names, buffers, strict=True)}
     assert result["scaling"] == 0.5
@@ -197,6 +199,17 @@ def test_a_head_is_taken_apart_and_put_together_again(panel, view):
     np.testing.assert_allclose(np.exp(found["raw_scores"]), found["weights"], rtol=1e-6)
     np.testing.assert_array_equal(found["values"], panel.attention.value(1, 1))
     np.testing.assert_allclose(found["output"], panel.attention.output(1, 1)[5], rtol=1e-5)
+
+
+def test_another_query_of_the_same_head_needs_no_more_reading(panel, view):
+    view.wait(view.ask("steps", **ALL, layer=1, head=1, query=5))
+    ((message, buffers),) = view.wait(view.ask("steps", **ALL, layer=1, head=1, query=6))
+    query = floats(buffers[0], message["result"]["shapes"]["query"])
+    np.testing.assert_array_equal(query, panel.attention.query(1, 1)[6])
+    ((reads, _), (other, buffers)) = view.wait(view.ask("steps", **ALL, layer=0, head=1, query=6))
+    assert reads["kind"] == "part"
+    query = floats(buffers[0], other["result"]["shapes"]["query"])
+    np.testing.assert_array_equal(query, panel.attention.query(0, 1)[6])
 
 
 # --- questions about all heads, and about what comes next -----------------------------------------------------------
@@ -252,6 +265,13 @@ def test_without_anything_to_compare_with_the_view_is_told_how_to(view):
     assert "make it with other=" in view.error("diff", part="decoder")["message"]
 
 
+def test_heads_that_are_kept_and_how_lines_are_drawn_are_part_of_the_state(engine, built):
+    panel = AttentionPanel(TEXT, view="lines", kept=[(1, 3), [0, 0]], layer_mean=True)
+    panel.state = {"shading": True, "layer_mean": False}
+    shown = {key: panel.state[key] for key in ("kept", "layer_mean", "shading")}
+    assert shown == {"kept": [(1, 3), [0, 0]], "layer_mean": False, "shading": True}
+
+
 # --- when something has gone ----------------------------------------------------------------------------------------
 
 
@@ -297,6 +317,19 @@ def test_no_question_starts_a_model_kernel_and_start_does(built, monkeypatch, tm
         assert not RuntimeDirectory.of(session.settings).read_address()
         view.wait(view.ask("start"))
         assert len(started) == 1
+
+
+def test_an_unloaded_model_is_loaded_again_and_its_attention_made_again(built, monkeypatch, tmp_path):
+    with serving(Engine(Settings(home=tmp_path))) as served:
+        monkeypatch.setenv("GPT_NOTEBOOK_URL", served.address)
+        monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", served.token)
+        view = View(AttentionPanel(TEXT))
+        whole = {"queries": [0, 4], "keys": [0, 4], "layer": 0, "head": 1}
+        known, (before,) = answer(view, "exact", **ALL, **whole)
+        gpt.unload("storyteller")
+        again, (after,) = answer(view, "exact", **ALL, **whole)
+        assert again == {**known, "again": True}
+        assert bytes(after) == bytes(before)
 
 
 # --- the real engine ------------------------------------------------------------------------------------------------
@@ -358,6 +391,11 @@ def test_every_kind_of_model_can_be_explored(family, built, monkeypatch, tmp_pat
         {"key": -999},
         {"pinned": (1, 2)},
         {"pinned": {"layer": 0, "head": 99}},
+        {"kept": [(0, 99)]},
+        {"kept": [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]},
+        {"kept": "L0 H1"},
+        {"layer_mean": 1},
+        {"shading": None},
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_it_is(state, engine, built):

@@ -376,6 +376,39 @@ def test_a_notebook_gets_the_view_and_then_the_twin(panel):
     assert list(twin) == ["text/html"]  # a terminal would show a line of text twice
 
 
+def shown_in_a_thread(panel, monkeypatch):
+    """Show a panel as a cell does; `panel.order` says when its twin was made."""
+
+    def twin():
+        panel.order.append("the twin")
+        return ""
+
+    monkeypatch.setattr(panel, "twin", twin)
+    cell = threading.Thread(target=lambda: [*panel.outputs()], daemon=True)
+    cell.start()
+    return cell
+
+
+def test_the_twin_is_made_when_the_view_has_what_it_asked_for(panel, view, monkeypatch):
+    monkeypatch.setattr("gpt_notebook.widgets._panel.FIRST_REQUEST", 10)
+    monkeypatch.setattr("gpt_notebook.widgets._panel.LONGEST", 10)
+    cell = shown_in_a_thread(panel, monkeypatch)
+    asked = [view.ask("wait", name="the map"), view.ask("wait_in_background", name="the heads")]
+    for _ in asked:
+        assert panel.begun.acquire(timeout=10)
+    panel.gate.set()
+    cell.join(10)
+    assert sorted(panel.order[:2]) == ["the heads", "the map"]
+    assert panel.order[2:] == ["the twin"]
+
+
+def test_a_view_that_asks_for_much_keeps_the_cell_for_a_moment_only(panel, view, monkeypatch):
+    monkeypatch.setattr("gpt_notebook.widgets._panel.LONGEST", 0.01)
+    view.ask("wait", name="all heads")
+    shown_in_a_thread(panel, monkeypatch).join(10)
+    assert panel.order == ["the twin"]
+
+
 def test_a_twin_that_cannot_be_made_says_why(panel, monkeypatch):
     def twin():
         message = "a <model> that is gone"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -103,6 +104,19 @@ def test_an_answer_without_buffers_counts_by_its_text():
     assert 5000 < answer.bytes < 6000
 
 
+def test_an_answer_keeps_no_array_alive_that_it_is_a_piece_of():
+    memory = Memory()
+    whole = np.zeros((1000, 4), np.float32)
+    still_there = weakref.ref(whole)
+    memory.keep(Remembered("steps", {}, ({}, [whole[3].view(np.uint8).data]), (({}, [whole[4].view(np.uint8).data]),)))
+    del whole
+    assert still_there() is None
+    assert [len(buffer) for result in (memory.all()[0].answer, *memory.all()[0].parts) for buffer in result[1]] == [
+        16,
+        16,
+    ]
+
+
 # --- a panel --------------------------------------------------------------------------------------------------------
 
 
@@ -144,3 +158,34 @@ def test_a_panel_that_nobody_has_looked_at_can_be_explored_a_little(panel, tmp_p
     np.testing.assert_array_equal(numbers, panel.attention.map(layer, head))
     (overview,) = (each for (method, _), each in known.items() if method == "overview")
     assert [part["result"]["layer"] for part in overview["parts"]] == [0, 1]
+
+
+def test_heads_that_are_kept_can_be_explored_as_the_chosen_one(panel, tmp_path):
+    panel.state = {"view": "lines", "kept": [(0, 1)]}
+    saved, known = answers(panel.save(tmp_path / "lesson.html"))
+    assert saved["state"]["kept"] == [[0, 1]]
+    heads = {
+        (each["params"]["layer"], each["params"]["head"]) for (method, _), each in known.items() if method == "exact"
+    }
+    assert heads == {panel.chosen, (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("state", "method"),
+    [
+        ({"query": 2}, "rows"),
+        ({"direction": "by", "hide_sink": False}, "columns"),
+        ({"direction": "by", "key": 1}, "exact"),
+    ],
+)
+def test_the_mean_of_a_layer_is_in_the_page(panel, tmp_path, state, method):
+    panel.state = {"view": "lines", "layer_mean": True, **state}
+    _, known = answers(panel.save(tmp_path / "lesson.html"))
+    found = [each["params"] for (name, _), each in known.items() if name == method]
+    layer, n_heads = panel.chosen[0], panel.attention.n_heads
+    if method == "exact":
+        assert {each["head"] for each in found if each["keys"] == [1, 2] and each["hide_sink"]} == set(range(n_heads))
+        return
+    (params,) = found
+    assert params["heads"] == [[layer, head] for head in range(n_heads)]
+    assert params.get("query", params.get("key")) == state.get("query", len(panel.attention.tokens) - 1)

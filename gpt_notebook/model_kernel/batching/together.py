@@ -89,6 +89,8 @@ class Together:
         """Give rows to the samples of texts that have been read, as far as there is room."""
         for text in self._texts.ready:
             generation = text.generation
+            if text.logits is None:  # put back for one before it
+                continue
             try:
                 while text.waiting and self._has_room(text):
                     self._running.start(text, text.waiting.popleft())

@@ -109,10 +109,10 @@ function fixed(value: number): string {
   return String(Math.round(100 * value) / 100);
 }
 
-function escaped(text: string): string {
-  // XML has no way to write most control characters, which `visible` has replaced in tokens.
+/** A text within XML, of which some characters cannot be part, not even escaped: https://www.w3.org/TR/xml/#charsets. */
+export function escaped(text: string): string {
   return text
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, "\ufffd")
+    .replace(/[^\t\n\r -\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")

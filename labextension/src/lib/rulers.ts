@@ -68,9 +68,17 @@ export function tokenWidth(context: CanvasRenderingContext2D, token: Token | und
   return pieces(token).reduce((sum, piece) => sum + context.measureText(piece.text).width + (piece.kind === "chip" ? CHIP : 0), 0);
 }
 
-function cut(context: CanvasRenderingContext2D, text: string, longest: number): string {
+/** The text, or as many of its characters as fit before an ellipsis; one at least. */
+export function cut(context: Pick<CanvasRenderingContext2D, "measureText">, text: string, longest: number): string {
   if (context.measureText(text).width <= longest) return text;
   const characters = [...text];
-  while (characters.length > 1 && context.measureText(`${characters.join("")}…`).width > longest) characters.pop();
-  return `${characters.join("")}…`;
+  const shortened = (count: number): string => `${characters.slice(0, count).join("")}…`;
+  // Halved again and again, because a token can have thousands of characters.
+  let [fits, tooMany] = [1, characters.length];
+  while (tooMany - fits > 1) {
+    const middle = (fits + tooMany) >> 1;
+    if (context.measureText(shortened(middle)).width <= longest) fits = middle;
+    else tooMany = middle;
+  }
+  return shortened(fits);
 }

@@ -36,7 +36,9 @@ function render({ model, el, signal }: RenderProps): () => void {
   shareState(model as AnyModel, store, ending.signal);
   const shell = new Shell(panelSource(panel), store, false);
   ending.signal.addEventListener("abort", () => shell.destroy(), { once: true });
-  el.append(lostSign(panel, ending.signal), shell.element);
+  const sign = lostSign(panel, ending.signal);
+  // Until then there is nothing to see: a page of a saved notebook has a view, and only its twin to show.
+  panel.onAnswered(() => el.append(sign, shell.element));
   return () => ending.abort();
 }
 

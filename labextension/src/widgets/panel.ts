@@ -57,7 +57,9 @@ export class Panel {
   readonly #open = new Map<string, Open>();
   readonly #listeners = new Set<() => void>();
   readonly #signal: AbortSignal;
+  readonly #waiting = new Set<() => void>();
   #count = 0;
+  #answered = false;
   #lost = false;
   /** The requests that were open when it was last asked whether anybody is there, and how often nobody answered. */
   #asked: string[] = [];
@@ -86,6 +88,7 @@ export class Panel {
         this.#cancelAll();
         for (const each of [...this.#open.values()]) each.reject(signal.reason);
         this.#listeners.clear();
+        this.#waiting.clear();
       },
       { once: true },
     );
@@ -100,6 +103,12 @@ export class Panel {
   onLost(callback: () => void): () => void {
     this.#listeners.add(callback);
     return () => this.#listeners.delete(callback);
+  }
+
+  /** Calls back once somebody has answered anything: in a page without a notebook kernel nobody ever does. */
+  onAnswered(callback: () => void): void {
+    if (this.#answered) callback();
+    else this.#waiting.add(callback);
   }
 
   /**
@@ -173,6 +182,9 @@ export class Panel {
   /** Somebody is there. */
   #heard(): void {
     this.#unanswered = 0;
+    this.#answered = true;
+    for (const callback of this.#waiting) callback();
+    this.#waiting.clear();
     this.#tell(false);
     this.#watch();
   }

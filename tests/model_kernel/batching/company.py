@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from gpt_notebook.model_kernel.batching import fitting
 from gpt_notebook.model_kernel.batching.apart import Apart
 from gpt_notebook.model_kernel.batching.memory import CacheMemory
 from gpt_notebook.model_kernel.batching.together import Together
+from gpt_notebook.model_kernel.engine import Engine
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.prompts import Prompt
+from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.protocol import Finished, SamplingOptions, Token, Tokens
 
 PLENTY = 2**30
@@ -148,3 +151,17 @@ class Company:
     @property
     def rows(self) -> int:
         return len(self.way._running)
+
+
+def let_steps_end(engine: Engine) -> None:
+    """Return when the scheduler has ended the step that it is in, in which the ends of generations were told."""
+    ended = threading.Event()
+
+    class Nothing(Work):
+        def step(self) -> bool:
+            return False
+
+    work = Nothing()
+    work.emit = lambda _: ended.set()
+    engine._runner._scheduler.submit(work)
+    assert ended.wait(10)

@@ -51,15 +51,15 @@ def test_it_is_the_one_that_is_recorded_alone(family, company, seen):
 
 @pytest.mark.parametrize("family", ["llama", "mistral"])
 def test_each_sample_has_its_own(family, company):
-    asked = {"token_ids": text(20, 9), "max_new_tokens": 12, "attention": True, "seed": 1, "n": 3}
-    expected = company(family).answer(**asked)
+    asked = {"token_ids": text(20, 9), "max_new_tokens": 12, "attention": True}
+    expected = [company(family).answer(**asked, seed=1 + index) for index in range(3)]
     met = company(family)
     others(met)
     met.step(3)
-    heard = met.ask(**asked)
+    heard = met.ask(**asked, seed=1, n=3)
     met.finish()
-    assert [heard.ids_of(index) for index in range(3)] == [expected.ids_of(index) for index in range(3)]
-    by_text = {capture.text: capture for capture in expected.captures}
+    assert [heard.ids_of(index) for index in range(3)] == [each.ids for each in expected]
+    by_text = {capture.text: capture for each in expected for capture in each.captures}
     assert len(by_text) == 3
     for made in heard.captures:
         torch.testing.assert_close(attention(made), attention(by_text[made.text]), atol=2e-5, rtol=0)

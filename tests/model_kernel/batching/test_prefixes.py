@@ -15,7 +15,7 @@ from gpt_notebook.protocol import GenerateRequest, SamplingOptions, Tokens
 from gpt_notebook.settings import Settings
 from model_kernel import tiny_adapters
 from model_kernel.asking import Reference, wait_for
-from model_kernel.batching.company import Company, chances, text
+from model_kernel.batching.company import Company, chances, let_steps_end, text
 from model_kernel.batching.conftest import PIECE
 from model_kernel.families import CONTEXT
 from model_kernel.loading_adapters import load_with
@@ -266,27 +266,24 @@ def test_texts_whose_attention_is_wanted_are_read_from_their_first_token_on(comp
     assert seen.tokens_read >= 40
 
 
-@pytest.mark.parametrize("tokens", [1, 20])
-def test_nothing_is_left_of_a_model_that_is_unloaded(tokens, tiny, engine):
-    options = SamplingOptions(max_new_tokens=tokens)
+@pytest.mark.parametrize("leaves_early", [False, True])
+def test_nothing_is_left_of_a_model_that_is_unloaded(leaves_early, tiny, engine):
+    options = SamplingOptions(max_new_tokens=20)
 
     async def story():
-        """Unload it in the very moment in which its last client leaves."""
-        stream = engine.generate(
-            GenerateRequest(model=tiny("llama"), prompt_token_ids=tuple(text(30)), options=options)
-        )
-        async with contextlib.aclosing(stream):
-            async for event in stream:
-                if isinstance(event, Tokens):
+        request = GenerateRequest(model=tiny("llama"), prompt_token_ids=tuple(text(30)), options=options)
+        async with contextlib.aclosing(engine.generate(request)) as events:
+            async for event in events:
+                if leaves_early and isinstance(event, Tokens):
                     break
-        engine.unload(tiny("llama"))
-        async for _ in engine.generate(GenerateRequest(model=tiny("gpt2"), prompt="fox", options=options)):
-            pass
 
     wait_for(story())
-    engine.unload(tiny("gpt2"))
-    assert engine._runner.caches.prefixes.bytes == 0
-    assert engine._runner.caches.running == 0
+    let_steps_end(engine)
+    caches = engine._runner.caches
+    assert caches.prefixes.bytes
+    assert caches.running
+    engine.unload(tiny("llama"))
+    assert caches.prefixes.bytes == caches.running == 0
 
 
 def test_a_piece_is_what_this_directory_says(seen, company):

@@ -108,6 +108,15 @@ def test_two_long_texts_that_do_not_fit_beside_each_other_are_read_one_after_the
     check(heard, company)
 
 
+def test_texts_that_were_read_together_and_cannot_both_run_do_so_one_after_the_other(with_room, company, seen):
+    met = with_room(265)
+    seen.clear()
+    heard = [met.ask(text(7, seed), max_new_tokens=130) for seed in range(2)]  # with a slot of 256 each
+    finish_within_budget(met)
+    assert seen.read == [(7, 7), (7,)]
+    check(heard, company)
+
+
 def test_texts_of_other_models_that_run_are_waited_for(with_room, company):
     first = with_room(400)
     second = with_room(0, memory=first.memory)
@@ -122,10 +131,11 @@ def test_texts_of_other_models_that_run_are_waited_for(with_room, company):
 def test_texts_of_two_models_that_wait_for_each_others_room_both_run(with_room, company):
     first = with_room(400)
     second = with_room(0, memory=first.memory)
-    heard = []
-    for seed in range(2):
-        for met in (first, second):
-            heard.append(met.ask(text(100 + seed, seed), max_new_tokens=20))  # with a slot of 128
+    heard = [
+        met.ask(text(100 + seed, seed), max_new_tokens=20)  # with a slot of 128
+        for seed in range(2)
+        for met in (first, second)
+    ]
     finish_within_budget(first, second)
     check(heard, company)
 

@@ -52,6 +52,14 @@ def many_others(met):
     met.finish()
 
 
+def one_that_needed_long_slots(met):
+    heard = met.ask(text(5), max_new_tokens=400)
+    met.step(3)
+    heard.generation.cancelled = True
+    met.finish()
+    assert met.slots.capacity == 512
+
+
 def others_with_the_same_text(met):
     for seed in range(4):
         met.ask(IDS, seed=seed, max_new_tokens=9)
@@ -74,6 +82,7 @@ BEFORE = [
     its_beginning_with_a_seed,
     something_that_goes_on_from_it,
     many_others,
+    one_that_needed_long_slots,
     others_with_the_same_text,
     a_cancelled_one,
 ]
@@ -82,9 +91,10 @@ BEFORE = [
 @pytest.mark.usefixtures("small_slots")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_seed_gives_the_same_to_the_bit(family, company):
-    expected = company(family).answer(IDS, **SEEDED).tokens
+    long = {"n_positions" if family == "gpt2" else "max_position_embeddings": 512}
+    expected = company(family, of=long).answer(IDS, **SEEDED).tokens
     for before in BEFORE:
-        met = company(family)
+        met = company(family, of=long)
         before(met)
         assert met.answer(IDS, **SEEDED).tokens == expected, before.__name__
 

@@ -1,7 +1,7 @@
 /** What the keys change in the state; the shell adds what is its own. */
 
 import type { Store } from "../../lib/store.ts";
-import { SCORE_KINDS } from "../../protocol.ts";
+import { SCORE_KINDS, type ScoreKind } from "../../protocol.ts";
 import { toggled } from "./ablate.ts";
 import { chosenOf, partOf, sidesOf, turned } from "./chosen.ts";
 import type { Actions } from "./keys.ts";
@@ -9,6 +9,9 @@ import type { Opened } from "./source.ts";
 import type { State } from "./state.ts";
 
 type OfState = Omit<Actions, "find" | "copy" | "save" | "projector" | "help" | "back">;
+
+/** Scores that compare positions of one text, of which cross attention has none. */
+const OF_ONE_TEXT: readonly ScoreKind[] = ["previous-token", "induction", "distance"];
 
 export function stateActions(store: Store<State>, { info, other }: Opened): OfState {
   const part = () => partOf(info, store.get().part);
@@ -41,8 +44,8 @@ export function stateActions(store: Store<State>, { info, other }: Opened): OfSt
     log: () => store.set({ log: !store.get().log }),
     all: () => store.set({ all_heads: !store.get().all_heads }),
     sort() {
-      const next = (SCORE_KINDS.indexOf(store.get().score) + 1) % SCORE_KINDS.length;
-      store.set({ score: SCORE_KINDS[next]! });
+      const kinds = SCORE_KINDS.filter((kind) => part().name !== "cross" || !OF_ONE_TEXT.includes(kind));
+      store.set({ score: kinds[(kinds.indexOf(store.get().score) + 1) % kinds.length]! });
     },
     switchOff() {
       const { ablated, layer, head } = store.get();
@@ -67,11 +70,15 @@ export function fitting(state: State, { info, chosen }: Opened): Partial<State> 
   const part = partOf(info, state.part);
   const there = (layer: number, head: number): boolean => head >= 0 && head < (part.heads[layer] ?? 0);
   const changes: Partial<State> = { part: part.name };
-  if (!there(state.layer, state.head)) Object.assign(changes, { layer: chosen.layer, head: chosen.head });
+  const first = { layer: Math.max(0, part.heads.findIndex((count) => count > 0)), head: 0 };
+  const { layer, head } = there(chosen.layer, chosen.head) ? chosen : first;
+  if (!there(state.layer, state.head)) Object.assign(changes, { layer, head });
   if (state.pinned !== null && !there(state.pinned.layer, state.pinned.head)) changes.pinned = null;
   if (state.query !== null && state.query >= part.n_queries) changes.query = null;
   if (state.key !== null && state.key >= part.n_keys) changes.key = null;
-  changes.ablated = state.ablated.filter(([layer, head]) => there(layer, head));
+  if (part.name === "cross" && OF_ONE_TEXT.includes(state.score)) changes.score = "entropy";
+  changes.ablated = state.ablated.filter(([l, h]) => there(l, h));
+  changes.kept = state.kept.filter(([l, h]) => there(l, h));
   return changes;
 }
 

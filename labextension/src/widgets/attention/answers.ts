@@ -19,7 +19,7 @@ export type Ask = (
 
 const nothing = (): void => undefined;
 
-/** Everything but `start` and `example`, which only a living panel has. */
+/** Everything but `start` and `onAgain`, which only a living panel has. */
 export function sourceFrom(ask: Ask): Source {
   const once = (method: string, params: object, { signal }: Options): Promise<Answer> =>
     ask(method, { ...params }, nothing, signal);
@@ -45,8 +45,8 @@ export function sourceFrom(ask: Ask): Source {
     async scores(question, onProgress, { signal }) {
       return table(await ask("scores", question, progressTo(onProgress), signal));
     },
-    async steps(question, options) {
-      return steps(await once("steps", question, options));
+    async steps(question, onProgress, { signal }) {
+      return steps(await ask("steps", question, progressTo(onProgress), signal));
     },
     async lens(question, options) {
       return (await once("lens", question, options)).result as unknown as Lens;

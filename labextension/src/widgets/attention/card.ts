@@ -54,6 +54,7 @@ export function cardView({ store, source, opened, failed, hover }: Context): Vie
     const { tokens, position } = chosenOf(state, sides);
     title.replaceChildren("at ", quoted(tokens[position]), ` (${position})`);
     const own = sides.queries === sides.keys;
+    let said = false;
     for (const direction of ["to", "by"] as const) {
       const shown = own || direction === state.direction;
       lists[direction].hidden = !shown;
@@ -63,7 +64,11 @@ export function cardView({ store, source, opened, failed, hover }: Context): Vie
       latest[direction].run(
         (signal) => weightsOf(source, asked, sides, [{ layer: state.layer, head: state.head }], { signal }),
         ({ heads }) => show(direction, heads[0]!, direction === "to" ? sides.keys : sides.queries, position),
-        (error) => lists[direction].replaceChildren(insteadOf(error, failed)),
+        (error) => {
+          // Once is enough for both.
+          lists[direction].replaceChildren(...(said ? [] : [insteadOf(error, failed)]));
+          said = true;
+        },
       );
     }
   };

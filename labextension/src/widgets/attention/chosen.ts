@@ -1,5 +1,6 @@
 /** What is chosen: the tokens of a part, the chosen one of them, and what one head makes of it. */
 
+import { visible } from "../../lib/text.ts";
 import type { AttentionInfo, AttentionPart, Token } from "../../protocol.ts";
 import type { Opened, Options, Source } from "./source.ts";
 import type { Head, State } from "./state.ts";
@@ -12,7 +13,7 @@ export interface Sides {
 
 export function partOf(info: AttentionInfo, name: State["part"]): AttentionPart {
   const part = info.parts.find((each) => each.name === name) ?? info.parts[0];
-  if (part === undefined) throw new Error(`${info.model} has no attention`);
+  if (part === undefined) throw new Error(`${visible(info.model)} has no attention`);
   return part;
 }
 
@@ -48,6 +49,12 @@ export function turned(state: State, sides: Sides): Partial<State> {
   const own = sides.queries === sides.keys;
   if (state.direction === "to") return { direction: "by", ...(own && { key: position }) };
   return { direction: "to", ...(own && { query: position }) };
+}
+
+/** The heads whose lines are drawn: the chosen one, one that is pinned beside it, and those that are kept. */
+export function lineHeads({ layer, head, pinned, kept }: State): Head[] {
+  const all = [{ layer, head }, ...(pinned === null || pinned.which === 1 ? [] : [pinned]), ...kept.map(([l, h]) => ({ layer: l, head: h }))];
+  return all.filter((each, index) => all.findIndex((other) => headName(other) === headName(each)) === index);
 }
 
 export interface Weights {
@@ -106,7 +113,7 @@ export function largest(weights: Float32Array, count: number): number[] {
 /** A model's name; the folder's where it is a path on this computer. */
 export function modelName({ model }: AttentionInfo): string {
   const local = /^([/~\\]|[A-Za-z]:[/\\])/.test(model);
-  return local ? (model.split(/[/\\]/).filter(Boolean).at(-1) ?? model) : model;
+  return visible(local ? (model.split(/[/\\]/).filter(Boolean).at(-1) ?? model) : model);
 }
 
 /** What the panel's attention is compared with: by its model, or as the other text of the same one. */

@@ -1,7 +1,7 @@
 /** What is seen, as NumPy code to copy; `a` is the attention. */
 
 import type { Sides } from "./chosen.ts";
-import { chosenOf } from "./chosen.ts";
+import { chosenOf, lineHeads } from "./chosen.ts";
 import type { State } from "./state.ts";
 
 /** The code of a state; `parts` is how many parts the model has: with one there is nothing to name. */
@@ -24,30 +24,36 @@ function viewCode(state: State, sides: Sides, parts: number): string[] {
       `output = weights @ a.value(${layer}, ${head}${part})  # a.output(${layer}, ${head}${part})[${position}]`,
     ];
   }
-  if (state.view === "lines") return lineCode(state, sides, part);
-  const first = [`weights = a.map(${layer}, ${head}${part})  # (query, key)`, ...sinkCode(state, "weights")];
-  if (pinned === null) return first;
-  const name = pinned.which === 1 ? "other" : "a";
-  return [...first, `pinned = ${name}.map(${pinned.layer}, ${pinned.head}${part})`, ...sinkCode(state, "pinned")];
+  if (state.view === "lines") return lineCode(state, sides, parts);
+  const options = part + sinkArgument(state);
+  const first = `weights = a.map(${layer}, ${head}${options})  # (query, key)`;
+  if (pinned === null) return [first];
+  return [first, `pinned = ${pinned.which === 1 ? "other" : "a"}.map(${pinned.layer}, ${pinned.head}${options})`];
 }
 
-function lineCode(state: State, sides: Sides, part: string): string[] {
-  const { layer, head, direction } = state;
+/** One row for each head, or their mean where that is what is seen. */
+function lineCode(state: State, sides: Sides, parts: number): string[] {
+  const { layer, direction, layer_mean, shading } = state;
   const { position } = chosenOf(state, sides);
-  if (direction === "to" ) {
-    return [`weights = a.map(${layer}, ${head}, queries=${position}${part})  # (1, key)`, ...sinkCode(state, "weights")];
+  const options = partArgument(state, parts) + sinkArgument(state);
+  const [axis, at] = direction === "to" ? ["key", `queries=${position}${options})[0]`] : ["query", `keys=${position}${options})[:, 0]`];
+  if (layer_mean) {
+    const found = parts > 1 ? `next(part for part in a.parts if part.name == "${state.part}")` : "a.parts[0]";
+    return [
+      `heads = range(${found}.heads[${layer}])`,
+      `weights = np.mean([a.map(${layer}, head, ${at} for head in heads], axis=0)  # (${axis})`,
+    ];
   }
-  return [`weights = a.map(${layer}, ${head}${part})  # (query, key)`, ...sinkCode(state, "weights"), `weights = weights[:, ${position}]`];
+  const heads = lineHeads(state);
+  if (heads.length === 1) return [`weights = a.map(${layer}, ${state.head}, ${at}  # (${axis})`];
+  const pairs = heads.map(({ layer: l, head: h }) => `(${l}, ${h})`).join(", ");
+  const each = `[a.map(layer, head, ${at} for layer, head in heads]`;
+  return [`heads = [${pairs}]`, shading ? `weights = np.mean(${each}, axis=0)  # (${axis})` : `weights = np.stack(${each})  # (head, ${axis})`];
 }
 
-/** The first key hidden as the panel hides it. */
-function sinkCode({ hide_sink }: State, name: string): string[] {
-  if (!hide_sink) return [];
-  return [
-    `${name}[:, 0] = 0  # the sink is hidden, and each row divided by what is left`,
-    `left = ${name}.sum(1, keepdims=True)`,
-    `${name} = np.divide(${name}, left, out=np.zeros_like(${name}), where=left > 0)`,
-  ];
+/** The first key hidden as the panel hides it: each row is divided by what is left. */
+function sinkArgument({ hide_sink }: State): string {
+  return hide_sink ? ", hide_sink=True" : "";
 }
 
 function sideCode(state: State, sides: Sides, parts: number): string[] {

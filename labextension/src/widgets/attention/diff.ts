@@ -3,6 +3,7 @@
 import { colorOf, css, sequential, type Span } from "../../lib/color.ts";
 import { legend } from "../../lib/legend.ts";
 import { short } from "../../lib/numbers.ts";
+import { visible } from "../../lib/text.ts";
 import { Endings, Latest } from "./asking.ts";
 import { headName, modelName, otherName } from "./chosen.ts";
 import { button, make } from "./elements.ts";
@@ -49,7 +50,7 @@ export function diffView(context: Context): View {
     element.replaceChildren(
       make(
         "p",
-        { class: "gpt-explains", title: `${opened.other!.model}, ${opened.info.model}` },
+        { class: "gpt-explains", title: visible(`${opened.other!.model}, ${opened.info.model}`) },
         `how far each head of ${otherName(opened)} is from ${same ? "this one" : modelName(opened.info)}: Jensen-Shannon divergence, 0 to 0.69`,
       ),
       gridOf(table, span, dark(), { layer, head }, choose),

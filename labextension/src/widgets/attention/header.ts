@@ -1,8 +1,10 @@
 /** The panel's first line: what is shown of what, and how. */
 
 import { grouped } from "../../lib/numbers.ts";
-import { SCORE_KINDS, type ScoreKind } from "../../protocol.ts";
 import type { Store } from "../../lib/store.ts";
+import { visible } from "../../lib/text.ts";
+import { type Part, SCORE_KINDS, type ScoreKind } from "../../protocol.ts";
+import { fitting } from "./actions.ts";
 import { Endings } from "./asking.ts";
 import { modelName } from "./chosen.ts";
 import { button, make, set, told } from "./elements.ts";
@@ -62,21 +64,24 @@ export class Header {
     this.#endings.end();
   }
 
-  #part({ info }: Opened, store: Store<State>): HTMLElement[] {
+  #part(opened: Opened, store: Store<State>): HTMLElement[] {
+    const { info } = opened;
     if (info.parts.length < 2) return [];
     const names = { decoder: "target to target", encoder: "text to text", cross: "target to text" };
     const select = make("select", { class: "gpt-select", ...told("which attention of the model") });
     select.append(...info.parts.map(({ name }) => make("option", { value: name }, names[name])));
-    this.#bind(select, store, "part");
-    // Positions of one side mean nothing on another.
-    this.#endings.listen(select, "change", () => store.set({ query: null, key: null }));
+    this.#bind(select, store, "part", (part) => {
+      // All at once: positions of one side mean nothing on another, and a layer may not be there.
+      const next = { ...store.get(), part: part as Part, query: null, key: null };
+      store.set({ ...next, ...fitting(next, opened) });
+    });
     return [select];
   }
 
   #score(store: Store<State>): HTMLElement[] {
     const select = make("select", { class: "gpt-select", ...told("the score that heads are sorted by", "r") });
     select.append(...SCORE_KINDS.map((kind) => make("option", { value: kind }, SCORE_NAMES[kind])));
-    this.#bind(select, store, "score");
+    this.#bind(select, store, "score", (score) => store.set({ score: score as ScoreKind }));
     const ends = make("span", { class: "gpt-ends" });
     for (const name of ["from", "to"] as const) {
       const names = { class: "gpt-input", type: "text", size: 6, placeholder: name, ...told(`the word that is attended ${name}`) };
@@ -93,11 +98,11 @@ export class Header {
     return [make("label", { class: "gpt-label" }, make("span", {}, "sort by "), select), ends];
   }
 
-  #bind(select: HTMLSelectElement, store: Store<State>, name: "part" | "score"): void {
+  #bind(select: HTMLSelectElement, store: Store<State>, name: "part" | "score", choose: (value: string) => void): void {
     const show = (): void => {
       select.value = store.get()[name];
     };
-    this.#endings.listen(select, "change", () => store.set({ [name]: select.value }));
+    this.#endings.listen(select, "change", () => choose(select.value));
     this.#endings.add(store.on([name], show));
     show();
   }
@@ -125,7 +130,7 @@ export class Header {
 
 /** The models' whole names. */
 function models({ info, other }: Opened): string {
-  return other === null || other.model === info.model ? info.model : `${info.model}, beside ${other.model}`;
+  return visible(other === null || other.model === info.model ? info.model : `${info.model}, beside ${other.model}`);
 }
 
 function sizes({ info, other }: Opened): string {

@@ -23,7 +23,7 @@ export class HeadPictures {
   #fine = new Map<string, Drawn>();
   #layers = new Set<number>();
   #loading: AbortController | null = null;
-  #few: AbortController | null = null;
+  #few: { names: string; controller: AbortController; done: Promise<unknown> } | null = null;
   progress: { done: number; total: number } | null = null;
 
   constructor(
@@ -63,13 +63,13 @@ export class HeadPictures {
 
   /** Fetches some heads by themselves, finer. */
   async some(heads: Head[], sides: { queries: number; keys: number }): Promise<void> {
+    const names = heads.map(name).join(" ");
+    if (this.#few?.names === names) return void (await this.#few.done);
+    this.#few?.controller.abort();
     const missing = heads.filter((head) => !this.#fine.has(name(head)));
-    this.#few?.abort();
-    if (missing.length === 0) return;
     const controller = new AbortController();
-    this.#few = controller;
     const whole = { queries: [0, sides.queries], keys: [0, sides.keys], size: FINE, reduction: "mean" } as const;
-    await Promise.all(
+    const done = Promise.all(
       missing.map(async (head) => {
         try {
           const question = { which: 0, ...this.#part(), layer: head.layer, head: head.head, ...whole } as const;
@@ -82,6 +82,8 @@ export class HeadPictures {
         }
       }),
     );
+    this.#few = { names, controller, done };
+    await done;
   }
 
   /** Where a head's colour scale ends, and its largest weight (of a block); undefined: there is no picture yet. */
@@ -111,7 +113,7 @@ export class HeadPictures {
 
   close(): void {
     this.stop();
-    this.#few?.abort();
+    this.#few?.controller.abort();
   }
 
   #part(): { part: State["part"]; hide_sink: boolean } {

@@ -9,6 +9,7 @@ import type { State } from "./state.ts";
 import type { Context } from "./view.ts";
 
 export type Scores =
+  | { state: "unasked" }
   | { state: "waiting"; done: number; total: number }
   | { state: "there"; values: Table }
   /** What is missing to compute them. */
@@ -17,7 +18,7 @@ export type Scores =
 export class HeadScores {
   #known = new Map<string, Table>();
   #latest = new Latest();
-  current: Scores = { state: "waiting", done: 0, total: 0 };
+  current: Scores = { state: "unasked" };
 
   constructor(
     readonly context: Context,

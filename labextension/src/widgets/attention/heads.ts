@@ -5,7 +5,7 @@ import { sequential } from "../../lib/color.ts";
 import { legend } from "../../lib/legend.ts";
 import { grouped } from "../../lib/numbers.ts";
 import { paletteOf } from "../../lib/palette.ts";
-import { Endings } from "./asking.ts";
+import { Endings, Latest } from "./asking.ts";
 import { headName, partOf } from "./chosen.ts";
 import { button, make, set } from "./elements.ts";
 import { drawHeads, MARGIN } from "./heads-drawing.ts";
@@ -13,18 +13,22 @@ import { type Arrangement, byLayer, FEW, headAt, headsOf, inLines, type Layout, 
 import { HeadPictures } from "./heads-pictures.ts";
 import { HeadScores } from "./heads-scores.ts";
 import { headInWords, statusInWords } from "./heads-words.ts";
+import { wholeMap } from "./matrix-tiles.ts";
 import type { Head, State } from "./state.ts";
 import type { Context, MakeView } from "./view.ts";
 
 /** Pixels; a taller grid is scrolled. */
 const TALLEST = 560;
-
-let views = 0;
+/** Weights, from which on all scores take seconds, so that something else is shown before them. */
+const SLOW = 3e8;
+/** Milliseconds that the pointer must stay on a head before its map is asked for, which a click would show. */
+const RESTED = 30;
 
 export const headsView: MakeView = (context: Context) => {
   const { store, opened } = context;
   const endings = new Endings();
-  const cellId = `gpt-head-${++views}`;
+  // Each panel has a bundle of its own, so counting would give two panels of a page the same.
+  const cellId = `gpt-head-${Math.random().toString(36).slice(2)}`;
   const scaleLegend = legend();
   const all = button("", { does: "show all heads, or only those that matter most", key: "g", press: () => store.set({ all_heads: !store.get().all_heads }) });
   const order = button("by score", { does: "sort all heads by score instead of by layer", key: "o", press: () => toggle("sorted") });
@@ -43,6 +47,9 @@ export const headsView: MakeView = (context: Context) => {
   let [sorted, coloured, halted] = [false, false, false];
   let layout: Layout = { places: [], height: 0, below: 0, layers: [], groups: [] };
   let hovered: Head | null = null;
+  const foresight = new Latest();
+  let rested = 0;
+  let ended = false;
   let active: Head | null = null;
   let palette = paletteOf(element, context.dark());
   let pictures = picturesOf(store.get());
@@ -68,29 +75,38 @@ export const headsView: MakeView = (context: Context) => {
   function arrange(): void {
     const width = scroller.clientWidth - 2 * MARGIN;
     if (width <= 0) return;
+    const how = arrangement();
+    if (how === "score" || coloured || (how === "few" && meanwhile().length === 0)) askScores();
     const heads = headsOf(part());
     const values = scores.current.state === "there" ? scores.current.values : null;
     const best = values ? ranked(heads, values) : heads;
-    const how = arrangement();
+    const few = values ? best.slice(0, FEW) : meanwhile();
     if (how === "layers") layout = byLayer(part(), width);
     else if (how === "score") layout = inLines(best, width, { least: 40, most: 44 });
-    else layout = fewOf(values ? best : [], width);
+    else layout = fewOf(few, width);
     const height = layout.height + 2 * MARGIN;
     sizer.style.height = `${height}px`;
     scroller.style.height = window_.style.height = `${Math.min(TALLEST, height)}px`;
     scroller.classList.toggle("gpt-scrolls", height > TALLEST);
     if (how !== "few") fetchAll(best);
-    else if (values) void pictures.some(best.slice(0, FEW), { queries: part().n_queries, keys: part().n_keys });
+    else if (few.length > 0) void pictures.some(few, { queries: part().n_queries, keys: part().n_keys }).then(askScores);
     progressed();
     describe();
   }
 
   /** The dozen, with its place kept empty until it is known which they are, so that nothing jumps. */
-  function fewOf(best: Head[], width: number): Layout {
+  function fewOf(few: Head[], width: number): Layout {
     const count = Math.min(FEW, headsOf(part()).length);
-    const few = best.slice(0, count);
     const heads = Array.from({ length: count }, (_, i) => few[i] ?? { layer: -1, head: i });
     return inLines(heads, width, { least: 64, most: 104 });
+  }
+
+  /** Before scores that take long: the heads that the panel finds worth a look, if it knows some. */
+  function meanwhile(): Head[] {
+    const known = opened.info.parts[0]?.name === part().name ? opened.worth : undefined;
+    const { n_queries, n_keys } = part();
+    const slow = headsOf(part()).length * n_queries * n_keys > SLOW;
+    return slow && ["unasked", "waiting"].includes(scores.current.state) ? (known ?? []) : [];
   }
 
   function fetchAll(best: Head[]): void {
@@ -98,7 +114,12 @@ export const headsView: MakeView = (context: Context) => {
     // What is seen first comes first: the layers of the best heads, or the chosen layer and then from the top.
     const layers = sorted ? best.map(({ layer }) => layer) : [store.get().layer, ...part().heads.keys()];
     const present = layers.filter((layer) => (part().heads[layer] ?? 0) > 0);
-    void pictures.all([...new Set(present)], best.length);
+    // All heads by layer are drawn without their scores, which are asked for when the maps have come or were stopped.
+    void pictures.all([...new Set(present)], best.length).then(() => pictures.progress === null && askScores());
+  }
+
+  function askScores(): void {
+    if (scores.current.state === "unasked" && !ended) scores.ask();
   }
 
   function halt(): void {
@@ -115,7 +136,9 @@ export const headsView: MakeView = (context: Context) => {
   }
 
   function progressed(): void {
-    const found = statusInWords(scores.current, pictures.progress, halted && store.get().all_heads);
+    const told = statusInWords(scores.current, pictures.progress, halted && store.get().all_heads);
+    const instead = store.get().all_heads || meanwhile().length === 0 ? "" : "meanwhile heads worth a look";
+    const found = [told, instead].filter(Boolean).join(" · ");
     status.textContent = found || `${grouped(headsOf(part()).length)} heads by ${store.get().score}`;
     stop.hidden = pictures.progress === null && !(halted && store.get().all_heads);
     stop.textContent = halted ? "go on" : "stop";
@@ -133,9 +156,10 @@ export const headsView: MakeView = (context: Context) => {
     colours.textContent = coloured ? "maps" : "scores";
     set(colours, { "aria-pressed": String(coloured) });
     set(order, { "aria-pressed": String(sorted) });
+    const few = meanwhile().length > 0 ? `${FEW} heads worth a look until there are scores` : `The ${FEW} heads with the highest score`;
     const lines = new Set(layout.places.map(({ line }) => line)).size;
     set(scroller, {
-      "aria-label": `${all_heads ? "All heads" : `The ${FEW} heads with the highest score`}, ${score}. Arrows move, Enter chooses, Shift+Enter pins.`,
+      "aria-label": `${all_heads ? "All heads" : few}, ${score}. Arrows move, Enter chooses, Shift+Enter pins.`,
       "aria-rowcount": lines,
       "aria-colcount": Math.max(0, ...part().heads),
     });
@@ -204,6 +228,17 @@ export const headsView: MakeView = (context: Context) => {
     event.stopPropagation();
   }
 
+  /** Asks for the map that a click would show; if it doesn't come, that is said when somebody wants it. */
+  function foresee(where: Head | null): void {
+    clearTimeout(rested);
+    foresight.end();
+    if (where === null || same(where, store.get())) return;
+    const { part: name, hide_sink } = store.get();
+    const question = wholeMap({ which: 0, part: name, layer: where.layer, head: where.head, hide_sink }, { rows: part().n_queries, columns: part().n_keys });
+    const nothing = () => undefined;
+    rested = window.setTimeout(() => foresight.run((signal) => context.source.tile(question, { signal }), nothing, nothing), RESTED);
+  }
+
   function reveal(top: number, height: number): void {
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + height - scroller.clientHeight;
@@ -215,10 +250,12 @@ export const headsView: MakeView = (context: Context) => {
     hovered = next;
     surface.canvas.style.cursor = next ? "pointer" : "";
     tell();
+    foresee(next);
   });
   endings.listen(surface.canvas, "pointerleave", () => {
     hovered = null;
     tell();
+    foresee(null);
   });
   endings.listen(surface.canvas, "click", (event) => {
     const where = at(event);
@@ -262,13 +299,14 @@ export const headsView: MakeView = (context: Context) => {
     arrange();
   }
 
-  scores.ask();
-
   return {
     element,
     resize,
     destroy() {
+      ended = true;
       endings.end();
+      clearTimeout(rested);
+      foresight.end();
       scores.close();
       pictures.close();
       surface.destroy();

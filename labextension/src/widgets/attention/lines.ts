@@ -5,7 +5,7 @@ import { sequential, type Span } from "../../lib/color.ts";
 import { legend } from "../../lib/legend.ts";
 import { short } from "../../lib/numbers.ts";
 import { Endings, Latest } from "./asking.ts";
-import { chosenOf, headName, largest, partOf, sidesOf, weightsOf } from "./chosen.ts";
+import { chosenOf, headName, largest, lineHeads, partOf, sidesOf, weightsOf } from "./chosen.ts";
 import { button, make, quoted } from "./elements.ts";
 import type { Head } from "./state.ts";
 import { TokenList } from "./token-list.ts";
@@ -14,8 +14,13 @@ import type { Context, View } from "./view.ts";
 /** Lines of one head; more would hide each other. */
 const MOST = 32;
 const THICK = 6;
-/** Okabe and Ito's colours (2008), which stay apart for colour-blind readers. */
-const COLORS = { light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"], dark: ["#56b4e9", "#e69f00", "#3fcf9f", "#e5a3c8", "#8ecdf5"] };
+/** Okabe and Ito's colours (2008), which stay apart for colour-blind readers: a chosen head, a pinned one, and those kept. */
+const COLORS = {
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"],
+  dark: ["#56b4e9", "#e69f00", "#3fcf9f", "#e5a3c8", "#8ecdf5", "#f0e442"],
+};
+/** As many may be kept. */
+const MOST_KEPT = 4;
 
 export function linesView(context: Context): View {
   const lines = new Lines(context);
@@ -28,9 +33,6 @@ class Lines {
   #endings = new Endings();
   #latest = new Latest();
   #weights: Float32Array[] = [];
-  #picked: Head[] = [];
-  #mean = false;
-  #shading = false;
   #heads = make("span", { class: "gpt-chips" });
   #scroll = make("div", { class: "gpt-lines-text" });
   #frame = make("div", { class: "gpt-lines" });
@@ -56,8 +58,9 @@ class Lines {
     const { store, hover, onTheme } = context;
     this.#endings.add(
       store.on(["part"], () => this.#build()),
-      store.on(["part", "layer", "head", "pinned", "query", "key", "direction", "hide_sink"], () => this.#ask()),
-      store.on(["log"], () => this.#paint()),
+      store.on(["part", "layer", "head", "pinned", "query", "key", "direction", "hide_sink", "kept", "layer_mean"], () => this.#ask()),
+      store.on(["shading"], () => this.#showHeads()),
+      store.on(["log", "shading"], () => this.#paint()),
       hover.on(["query", "key"], () => this.#surface.redraw()),
       onTheme(() => this.#paint()),
     );
@@ -84,13 +87,10 @@ class Lines {
 
   /** The heads whose weights are shown, or of which the mean is. */
   get #wanted(): Head[] {
-    const { part, layer, head, pinned } = this.#context.store.get();
-    if (this.#mean) {
-      const count = partOf(this.#context.opened.info, part).heads[layer] ?? 0;
-      return Array.from({ length: count }, (_, each) => ({ layer, head: each }));
-    }
-    const all = [{ layer, head }, ...(pinned === null || pinned.which === 1 ? [] : [pinned]), ...this.#picked];
-    return all.filter((each, index) => all.findIndex((other) => headName(other) === headName(each)) === index).slice(0, COLORS.light.length);
+    const state = this.#context.store.get();
+    const { heads } = partOf(this.#context.opened.info, state.part);
+    if (state.layer_mean) return Array.from({ length: heads[state.layer] ?? 0 }, (_, head) => ({ layer: state.layer, head }));
+    return lineHeads(state).filter(({ layer, head }) => head < (heads[layer] ?? 0));
   }
 
   get #colors(): string[] {
@@ -121,7 +121,7 @@ class Lines {
     this.#latest.run(
       (signal) => weightsOf(source, state, this.#sides, heads, { signal }),
       (weights) => {
-        this.#weights = this.#mean ? [meanOf(weights.heads)] : weights.heads;
+        this.#weights = state.layer_mean ? [meanOf(weights.heads)] : weights.heads;
         this.#paint();
       },
       (error) => {
@@ -133,50 +133,35 @@ class Lines {
   }
 
   #showHeads(): void {
-    const { layer, head } = this.#context.store.get();
-    const again = (): void => this.#ask();
+    const { store } = this.#context;
+    const { layer, head, kept, layer_mean, shading } = store.get();
     const toggle = (text: string, does: string, on: boolean, press: () => void): HTMLElement => {
       const element = button(text, { does, press });
       element.setAttribute("aria-pressed", String(on));
       return element;
     };
-    const chips = this.#mean
+    const isKept = (each: Head): boolean => kept.some(([l, h]) => l === each.layer && h === each.head);
+    const letGo = (each: Head): void => store.set({ kept: kept.filter(([l, h]) => l !== each.layer || h !== each.head) });
+    const chips = layer_mean
       ? [make("span", { class: "gpt-chip-head" }, `mean of layer ${layer}`)]
       : this.#wanted.map((each, index) => {
-          const picked = this.#picked.some((other) => headName(other) === headName(each));
-          const chip = picked
-            ? button(`${headName(each)} ×`, {
-                does: `take layer ${each.layer} head ${each.head} away`,
-                press: () => {
-                  this.#picked = this.#picked.filter((other) => headName(other) !== headName(each));
-                  again();
-                },
-              })
+          const does = `take layer ${each.layer} head ${each.head} away`;
+          const chip = isKept(each)
+            ? button(`${headName(each)} ×`, { does, press: () => letGo(each) })
             : make("span", { class: "gpt-chip-head" }, headName(each));
           chip.style.setProperty("--gpt-line-color", this.#colors[index]!);
           chip.classList.add("gpt-colored");
           return chip;
         });
-    const isPicked = this.#picked.some((each) => each.layer === layer && each.head === head);
     const keep = button("+ keep", {
       does: "keep this head while others are chosen",
-      press: () => {
-        this.#picked = [...this.#picked, { layer, head }];
-        again();
-      },
+      press: () => store.set({ kept: [...kept, [layer, head]] }),
     });
     this.#heads.replaceChildren(
       ...chips,
-      ...(this.#mean || isPicked ? [] : [keep]),
-      toggle("layer mean", "the mean of all heads of the layer", this.#mean, () => {
-        this.#mean = !this.#mean;
-        again();
-      }),
-      toggle("shading", "shade the tokens instead of drawing lines", this.#shading, () => {
-        this.#shading = !this.#shading;
-        this.#showHeads();
-        this.#paint();
-      }),
+      ...(layer_mean || isKept({ layer, head }) || kept.length >= MOST_KEPT ? [] : [keep]),
+      toggle("layer mean", "the mean of all heads of the layer", layer_mean, () => store.set({ layer_mean: !layer_mean })),
+      toggle("shading", "shade the tokens instead of drawing lines", shading, () => store.set({ shading: !shading })),
     );
   }
 
@@ -191,18 +176,19 @@ class Lines {
     const colored = this.#context.store.get().direction === "to" ? this.#by : this.#to;
     const other = colored === this.#to ? this.#by : this.#to;
     if (other !== colored) other.paint(null, span, dark);
-    colored.paint(this.#shading ? meanOf(this.#weights) : null, span, dark);
-    this.#frame.classList.toggle("gpt-shading", this.#shading);
-    const several = this.#weights.length > 1 && this.#shading ? `mean of ${this.#weights.length} heads` : "weight";
-    this.#legend.show({ title: this.#shading ? several : `line width: weight up to ${short(span.high)}`, span, scale: sequential(dark) });
-    this.#legend.element.classList.toggle("gpt-words-only", !this.#shading);
+    const { shading } = this.#context.store.get();
+    colored.paint(shading ? meanOf(this.#weights) : null, span, dark);
+    this.#frame.classList.toggle("gpt-shading", shading);
+    const several = this.#weights.length > 1 && shading ? `mean of ${this.#weights.length} heads` : "weight";
+    this.#legend.show({ title: shading ? several : `line width: weight up to ${short(span.high)}`, span, scale: sequential(dark) });
+    this.#legend.element.classList.toggle("gpt-words-only", !shading);
     this.#surface.redraw();
   }
 
   #draw({ context, width, height }: Frame): void {
-    if (this.#shading) return;
     const { store, hover } = this.#context;
     const state = store.get();
+    if (state.shading) return;
     const { position } = chosenOf(state, this.#sides);
     const [from, to] = state.direction === "to" ? [this.#to, this.#by] : [this.#by, this.#to];
     const origin = this.#frame.getBoundingClientRect();

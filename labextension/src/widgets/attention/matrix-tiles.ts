@@ -7,6 +7,7 @@ import { bitmap } from "../../lib/canvas.ts";
 import { lookupTable, paint, scaleEnd, type Scale, type Span } from "../../lib/color.ts";
 import { Lru } from "../../lib/lru.ts";
 import { covered, type Extent, levelFor, type Size, TILE, type TilePlace, topLevel, type Viewport, visibleTiles } from "../../lib/tiles.ts";
+import type { Reduction } from "../../protocol.ts";
 import type { MapQuestion, Picture, Source } from "./source.ts";
 
 /** Which head's map, and how it is shown. */
@@ -34,6 +35,23 @@ export const tileCache = (): TileCache => new Lru(256);
 
 const AT_ONCE = 4;
 
+type TileQuestion = MapQuestion & { size: number; reduction: Reduction };
+
+/** The question for a tile, whose pixels are the largest of their cells. */
+function tileOf(question: HeadQuestion, place: TilePlace, size: Size): TileQuestion {
+  const { rows, columns } = covered(place, size);
+  return { ...question, queries: rows, keys: columns, size: TILE, reduction: "max" };
+}
+
+/** The question for the tile that shows a whole map, which is what is seen first of it. */
+export function wholeMap(question: HeadQuestion, size: Size): TileQuestion {
+  return tileOf(question, topOf(size), size);
+}
+
+function topOf(size: Size): TilePlace {
+  return { level: topLevel(size), row: 0, column: 0 };
+}
+
 export class HeadTiles {
   #wanted: TilePlace[] = [];
   #running = new Map<string, AbortController>();
@@ -50,7 +68,7 @@ export class HeadTiles {
 
   /** The largest weight of the map and where its colour scale ends; null until the coarsest tile is there. */
   get peak(): { peak: number; end: number } | null {
-    const tile = this.#tile({ level: topLevel(this.size), row: 0, column: 0 });
+    const tile = this.#tile(topOf(this.size));
     if (!tile) return null;
     const { pixels, peak } = tile.picture;
     this.#end ??= scaleEnd(pixels, peak);
@@ -62,10 +80,16 @@ export class HeadTiles {
     return this.#wanted.filter((place) => !this.cache.has(this.#key(place))).length;
   }
 
+  /** Asks for the coarsest tile, before it is known what of the map is seen. */
+  wantFirst(): void {
+    this.#wanted = [topOf(this.size)];
+    this.#next();
+  }
+
   /** Asks for what is seen, the coarsest tile first, and for nothing else. */
   want(viewport: Viewport, extent: Extent, ratio: number): void {
     const level = levelFor(viewport.scale * ratio, this.size);
-    const top = { level: topLevel(this.size), row: 0, column: 0 };
+    const top = topOf(this.size);
     const seen = level === top.level ? [] : visibleTiles(level, viewport, extent, this.size);
     this.#wanted = [top, ...seen];
     const keys = new Set(this.#wanted.map((place) => this.#key(place)));
@@ -118,7 +142,10 @@ export class HeadTiles {
   }
 
   #next(): void {
-    for (const place of this.#wanted) {
+    // Until the coarsest tile is there nothing can be drawn, so that nothing else is asked for.
+    const top = topOf(this.size);
+    const coming = !this.cache.has(this.#key(top)) && !this.#failures.has(this.#key(top));
+    for (const place of coming ? [top] : this.#wanted) {
       if (this.#running.size >= AT_ONCE) return;
       const key = this.#key(place);
       if (!this.cache.has(key) && !this.#running.has(key) && !this.#failures.has(key)) void this.#fetch(place, key);
@@ -128,10 +155,9 @@ export class HeadTiles {
   async #fetch(place: TilePlace, key: string): Promise<void> {
     const controller = new AbortController();
     this.#running.set(key, controller);
-    const { rows, columns } = covered(place, this.size);
+    const first = place.level === topLevel(this.size);
     try {
-      const question = { ...this.question, queries: rows, keys: columns, size: TILE, reduction: "max" } as const;
-      const picture = await this.source.tile(question, { signal: controller.signal });
+      const picture = await this.source.tile(tileOf(this.question, place, this.size), { signal: controller.signal, first });
       if (controller.signal.aborted) return;
       this.cache.set(key, { picture, canvas: null, painted: "" });
     } catch (error) {

@@ -11,6 +11,7 @@ import { modelName, otherName, partOf, sidesOf } from "./chosen.ts";
 import { button, make, set } from "./elements.ts";
 import { pictureOf } from "./matrix-picture.ts";
 import { HeadPlot } from "./matrix-plot.ts";
+import { visible } from "../../lib/text.ts";
 import { type Chosen, sayCell, showCell } from "./matrix-readout.ts";
 import { type HeadQuestion, type Paint, tileCache } from "./matrix-tiles.ts";
 import type { Context, MakeView } from "./view.ts";
@@ -75,6 +76,7 @@ export const matrixView: MakeView = (context: Context) => {
     plots.replaceChildren(...shown.map((plot) => plot.element));
     if (before?.rows !== first().size.rows || before.columns !== first().size.columns) whole = true;
     how = null;
+    for (const plot of shown) plot.tiles.wantFirst();
     describe();
     layout();
     recolor();
@@ -95,7 +97,7 @@ export const matrixView: MakeView = (context: Context) => {
   function describe(): void {
     const [one, other] = names();
     title.replaceChildren(one ?? "");
-    title.title = shown.some(({ question }) => question.which === 1) ? (context.opened.other?.model ?? "") : "";
+    title.title = shown.some(({ question }) => question.which === 1) ? visible(context.opened.other?.model ?? "") : "";
     if (other) title.append(make("span", { class: "gpt-note" }, " and "), other);
     if (store.get().pinned) title.append(button("×", { does: "unpin the second head", class: "gpt-unpin", press: () => store.set({ pinned: null }) }));
     const { rows, columns } = first().size;

@@ -13,12 +13,19 @@ export interface Action {
 export class Notices {
   readonly element = make("div", { class: "gpt-notice", hidden: true });
 
-  say(kind: "error" | "sign" | "progress", text: string, action: Action | null = null): void {
+  /** `missing` is what a saved page doesn't have. */
+  say(kind: "error" | "missing" | "sign" | "progress", text: string, action: Action | null = null): void {
     const act = action === null ? null : button(action.text, { does: action.does, class: "gpt-primary", press: () => action.press() });
     const close = kind === "progress" ? null : button("×", { does: "close this message", class: "gpt-close", press: () => this.clear() });
     set(this.element, { role: kind === "error" ? "alert" : "status", "data-kind": kind });
     this.element.replaceChildren(...[make("span", {}, text), act, close].filter((child) => child !== null));
     this.element.hidden = false;
+  }
+
+  /** Something else is asked for now: what went wrong before is said again if it still does. */
+  outdated(): void {
+    const { kind } = this.element.dataset;
+    if (kind === "error" || kind === "missing") this.clear();
   }
 
   clear(): void {

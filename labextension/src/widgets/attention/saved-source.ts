@@ -19,6 +19,8 @@ export interface Recorded {
   parts: { result: Record<string, unknown>; buffers: string[] }[];
 }
 
+const NOT_SAVED = "nobody looked at this before the page was saved: open it in the notebook";
+
 export class NotSaved extends Error {
   readonly code = "not_saved";
 }
@@ -42,7 +44,7 @@ export function savedSource(records: readonly Recorded[]): Source {
   const source = sourceFrom(async (method, params, onPart, signal) => {
     signal.throwIfAborted();
     const record = found.get(keyOf(method, params));
-    if (record === undefined) throw new NotSaved("nobody looked at this before the page was saved: open it in the notebook");
+    if (record === undefined) throw new NotSaved(NOT_SAVED);
     for (const part of record.parts) onPart({ result: part.result, buffers: part.buffers.map(decoded) });
     return { result: record.answer, buffers: record.buffers.map(decoded) } satisfies Answer;
   });
@@ -51,9 +53,17 @@ export function savedSource(records: readonly Recorded[]): Source {
     const { n_queries = 0, n_keys = 0 } = opened?.info.parts.find(({ name }) => name === part) ?? {};
     return [n_queries, n_keys];
   };
-  const pictures = picturesIn(records, sizes);
+  const pictures = picturesIn(records);
   return {
     ...source,
+    /** Whatever their size is: those that a page has were made for all views of them. */
+    async overview(question, onLayer, { signal }) {
+      signal.throwIfAborted();
+      const { heads } = opened?.info.parts.find(({ name }) => name === question.part) ?? { heads: [] };
+      const found = (question.layers ?? [...heads.keys()]).map((layer) => pictures.layer(question, layer));
+      for (const each of found) if (each !== null) onLayer(each);
+      if (found.includes(null)) throw new NotSaved(NOT_SAVED);
+    },
     async exact(question, options) {
       return rectangles.cut(question) ?? (await source.exact(question, options));
     },
@@ -71,20 +81,17 @@ export function savedSource(records: readonly Recorded[]): Source {
       if (found.has(keyOf("tile", { ...question }))) return source.tile(question, options);
       const exact = rectangles.cut(question);
       if (exact !== null) return reduced(exact, question.size, question.reduction);
-      return pictures.cut(question) ?? (await source.tile(question, options));
+      return pictures.cut(question, sizes(question.part)) ?? (await source.tile(question, options));
     },
   };
 }
 
 /** Those of all heads that were drawn in a grid. */
-function picturesIn(records: readonly Recorded[], sizes: (part: Part) => readonly [number, number]): SavedPictures {
+function picturesIn(records: readonly Recorded[]): SavedPictures {
   const pictures = new SavedPictures();
   for (const { params, parts } of records.filter(({ method }) => method === "overview")) {
     const asked = params as unknown as Pick<MapQuestion, "which" | "part" | "hide_sink">;
-    for (const each of parts) {
-      const { layer, heads } = layerOverview({ result: each.result, buffers: each.buffers.map(decoded) });
-      heads.forEach((picture, head) => pictures.keep({ ...asked, layer, head }, picture, sizes(asked.part)));
-    }
+    for (const each of parts) pictures.keep(asked, layerOverview({ result: each.result, buffers: each.buffers.map(decoded) }));
   }
   return pictures;
 }

@@ -15,6 +15,7 @@ import { type Actions, press } from "./keys.ts";
 import { codeOfError, isCancelled, Notices, progressText } from "./notices.ts";
 import { middlePane, type Pane, sidePane } from "./panes.ts";
 import { Saver } from "./saver.ts";
+import { type SharedSource, sharedSource } from "./shared-source.ts";
 import type { Opened, Source } from "./source.ts";
 import type { State } from "./state.ts";
 import { stripView } from "./strip.ts";
@@ -84,6 +85,7 @@ export class Shell {
     this.#endings.add(
       onThemeChange(theme),
       this.#source.onAgain?.(() => this.#notices.say("sign", MADE_AGAIN)) ?? (() => undefined),
+      this.#store.on(Object.keys(this.#store.get()) as (keyof State)[], () => this.#notices.outdated()),
     );
     // What had the focus may be gone after a click or a key; the panel keeps it, so that the next key is its own too.
     const keep = (): void => {
@@ -163,7 +165,8 @@ export class Shell {
   }
 
   #showViews(opened: Opened): void {
-    const context = this.#context(opened);
+    const source = sharedSource(this.#source);
+    const context = this.#context(opened, source);
     this.#ofOpened.add(() => this.#views.splice(0).forEach((view) => view.destroy()));
     // Each is there to be taken away as soon as it is made: the next one may fail.
     const kept = <Made extends View>(view: Made): Made => {
@@ -183,24 +186,34 @@ export class Shell {
     this.#body.replaceChildren(heads, middle.element, side.element);
     strip.resize?.();
     middle.resize?.();
-    // The chosen head is asked for first, and painted before the many.
-    let frame = requestAnimationFrame(() => {
-      frame = requestAnimationFrame(() => {
-        const view = headsView(context);
-        heads.replaceChildren(view.element);
-        view.resize?.();
-        this.#views.push(view);
-      });
+    this.#afterMap(source, () => {
+      const view = kept(headsView(context));
+      heads.replaceChildren(view.element);
+      view.resize?.();
+      strip.fill();
     });
     const observer = new ResizeObserver(() => strip.resize?.());
     observer.observe(this.element);
     this.#ofOpened.add(
       this.#store.on(["view"], () => this.#choosePane("middle")),
       this.#store.on(["side"], () => this.#store.get().side !== "" && this.#choosePane("side")),
-      () => cancelAnimationFrame(frame),
       () => observer.disconnect(),
       () => saver.destroy(),
     );
+  }
+
+  /** Calls back when the chosen head's map has been painted, or what is shown instead of it. */
+  #afterMap(source: SharedSource, callback: () => void): void {
+    let [frame, ended] = [0, false];
+    const next = (does: () => void): void => {
+      if (!ended) frame = requestAnimationFrame(does);
+    };
+    // It is drawn in the frame that comes next, and on the screen in the one after it.
+    void source.settled().then(() => next(() => next(callback)));
+    this.#ofOpened.add(() => {
+      ended = true;
+      cancelAnimationFrame(frame);
+    });
   }
 
   #close(): void {
@@ -211,10 +224,10 @@ export class Shell {
     this.#foot.replaceChildren();
   }
 
-  #context(opened: Opened): Context {
+  #context(opened: Opened, source: Source): Context {
     return {
       store: this.#store,
-      source: this.#source,
+      source,
       opened,
       dark: isDark,
       onTheme: onThemeChange,
@@ -283,7 +296,7 @@ export class Shell {
     const code = codeOfError(error);
     if (this.#source.start === undefined || !STARTS.includes(code)) {
       const again = { text: "try again", does: "open the panel again", press: () => this.#again() };
-      this.#notices.say(code === "not_saved" ? "sign" : "error", text, this.#actions === null && code !== "not_saved" ? again : null);
+      this.#notices.say(code === "not_saved" ? "missing" : "error", text, this.#actions === null && code !== "not_saved" ? again : null);
       return;
     }
     // What was let go of is made again without a question: it only takes a moment.

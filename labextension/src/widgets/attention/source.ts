@@ -29,6 +29,8 @@ export interface Opened {
   other: AttentionInfo | null;
   /** The head to begin with, which the panel found interesting. */
   chosen: Head;
+  /** The dozen that it found most interesting. */
+  worth?: Head[];
   /** The position of the first token that the model wrote, where a generation is shown. */
   generated?: number | null;
 }
@@ -71,6 +73,8 @@ export type Table = (number | null)[][];
 
 export interface Options {
   signal: AbortSignal;
+  /** Whether this comes first: what a shared source is asked meanwhile may wait. */
+  first?: boolean;
 }
 
 export interface Source {
@@ -92,8 +96,10 @@ export interface Source {
     onProgress: (done: number, total: number) => void,
     options: Options,
   ): Promise<Table>;
+  /** Calls back when the text has to be read once more; how many of its tokens have been. */
   steps(
     question: { which: Which; part: Part; layer: number; head: number; query: number },
+    onProgress: (done: number, total: number) => void,
     options: Options,
   ): Promise<Steps>;
   lens(question: { position: number; k: number }, options: Options): Promise<Lens>;

@@ -38,6 +38,12 @@ export interface State {
   log: boolean;
   /** Heads that are switched off, as [layer, head]. */
   ablated: [number, number][];
+  /** Heads whose lines stay while others are chosen, as [layer, head]. */
+  kept: [number, number][];
+  /** Whether lines are of the mean of all heads of the layer. */
+  layer_mean: boolean;
+  /** Whether the text is shaded instead of having lines drawn in it. */
+  shading: boolean;
 }
 
 export const INITIAL: State = {
@@ -57,4 +63,7 @@ export const INITIAL: State = {
   hide_sink: true,
   log: false,
   ablated: [],
+  kept: [],
+  layer_mean: false,
+  shading: false,
 };

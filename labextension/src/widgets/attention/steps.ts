@@ -1,7 +1,7 @@
 /** One head taken apart for one query: q·k, scale, mask, softmax, and the sum of values, with their numbers. */
 
 import { colorOf, css, diverging } from "../../lib/color.ts";
-import { float32Text, short } from "../../lib/numbers.ts";
+import { float32Text, grouped, short } from "../../lib/numbers.ts";
 import { spoken, tokenElement } from "../../lib/text.ts";
 import { Endings, Latest } from "./asking.ts";
 import { headName, largest, queryOf, sidesOf } from "./chosen.ts";
@@ -30,13 +30,14 @@ class StepByStep {
   #title = make("span", { class: "gpt-says" });
   #sign = make("span", { class: "gpt-sign", title: "The steps are the model's own: here nothing is hidden, and no weight is divided by what is left" });
   #tabs = make("div", { class: "gpt-steps-tabs", role: "tablist", "aria-label": "steps" });
+  #waits = make("p", { class: "gpt-explains gpt-late", role: "status", hidden: true });
   #body = make("div", { class: "gpt-steps-body" });
 
   constructor(context: Context) {
     this.#context = context;
     const head = make("div", { class: "gpt-view-head" }, this.#title, this.#sign);
     this.#sign.textContent = "all weights as they are, the first token's included";
-    this.element = make("section", { class: "gpt-steps", "aria-label": "steps" }, head, this.#tabs, this.#body);
+    this.element = make("section", { class: "gpt-steps", "aria-label": "steps" }, head, this.#tabs, make("div", { class: "gpt-steps-page" }, this.#body, this.#waits));
     NAMES.forEach((name, index) => {
       const tab = button(`${index + 1} ${name}`, { does: `step ${index + 1}: ${name}`, press: () => this.#go(index) });
       set(tab, { role: "tab" });
@@ -84,17 +85,30 @@ class StepByStep {
     const { part, layer, head } = store.get();
     const query = queryOf(store.get(), this.#sides);
     this.#title.replaceChildren(`${headName({ layer, head })}, query `, quoted(this.#sides.queries[query]), ` (${query})`);
+    const reads = (_done: number, total: number): void => {
+      this.#waits.textContent = `reading the ${grouped(total)} tokens once more, for what this head hands on`;
+    };
+    this.#wait(true);
     this.#latest.run(
-      (signal) => source.steps({ which: 0, part, layer, head, query }, { signal }),
+      (signal) => source.steps({ which: 0, part, layer, head, query }, reads, { signal }),
       (steps) => {
+        this.#wait(false);
         this.#found = { steps, sums: arithmetic(steps) };
         this.#show();
       },
       (error) => {
+        this.#wait(false);
         this.#found = null;
         this.#body.replaceChildren(insteadOf(error, failed));
       },
     );
+  }
+
+  /** What was found before stays, paler, under a line that says what takes so long after a moment (`tables.css`). */
+  #wait(waits: boolean): void {
+    this.#waits.hidden = !waits;
+    this.#waits.textContent = "taking the head apart";
+    this.#body.classList.toggle("gpt-waits", waits);
   }
 
   #show(): void {

@@ -20,9 +20,16 @@ const SINK =
 
 type Side = "to" | "by";
 
-export function stripView(context: Context): View & { find(): void } {
+/** `fill` puts on the page what can be seen of a long text, which waits until the map was painted. */
+export function stripView(context: Context): View & { find(): void; fill(): void } {
   const strip = new Strip(context);
-  return { element: strip.element, resize: () => strip.resize(), destroy: () => strip.destroy(), find: () => strip.openFind() };
+  return {
+    element: strip.element,
+    resize: () => strip.resize(),
+    fill: () => strip.fill(),
+    destroy: () => strip.destroy(),
+    find: () => strip.openFind(),
+  };
 }
 
 class Strip {
@@ -47,6 +54,9 @@ class Strip {
   #at = -1;
   #frame = 0;
   #placed = false;
+  /** Whether what can be seen of a long text is on the page. */
+  #filled = false;
+  #observed = new Endings();
 
   constructor(context: Context) {
     this.#context = context;
@@ -68,9 +78,17 @@ class Strip {
   resize(): void {
     const { direction } = this.#context.store.get();
     // Only what is on the page has a place that can be scrolled to.
-    if (!this.#placed) this.#lists[direction].reveal(chosenOf(this.#context.store.get(), this.#sides).position, this.#body);
-    this.#placed = this.element.clientWidth > 0;
+    if (!this.#placed && this.#filled) this.#lists[direction].reveal(chosenOf(this.#context.store.get(), this.#sides).position, this.#body);
+    this.#placed = this.#filled && this.element.clientWidth > 0;
     this.#drawMinimap();
+  }
+
+  /** Puts on the page what can be seen of the text, at first the chosen token. */
+  fill(): void {
+    this.#filled = true;
+    if (!this.#placed) this.resize();
+    this.#observed.end();
+    for (const list of new Set(Object.values(this.#lists))) this.#observed.add(list.fillSeen(this.#body));
   }
 
   openFind(): void {
@@ -80,6 +98,7 @@ class Strip {
 
   destroy(): void {
     cancelAnimationFrame(this.#frame);
+    this.#observed.end();
     this.#latest.end();
     this.#minimap.destroy();
     this.#endings.end();
@@ -98,8 +117,8 @@ class Strip {
     const { queries, keys } = this.#sides;
     const generated = this.#context.opened.generated ?? null;
     const own = queries === keys;
-    const to = new TokenList(queries, own ? "the text" : "the target, which attends", generated);
-    this.#lists = { to, by: own ? to : new TokenList(keys, "the text, which is attended to", null) };
+    const to = new TokenList(queries, own ? "the text" : "the target, which attends", generated, { later: true });
+    this.#lists = { to, by: own ? to : new TokenList(keys, "the text, which is attended to", null, { later: true }) };
     const name = (text: string): HTMLElement => make("div", { class: "gpt-strip-name" }, text);
     const lists = own ? [to.element] : [name("text"), this.#lists.by.element, name("target"), to.element];
     this.#body.replaceChildren(...lists);
@@ -111,7 +130,10 @@ class Strip {
   #listen(): void {
     const { store, hover, onTheme } = this.#context;
     this.#endings.add(
-      store.on(["part"], () => this.#build()),
+      store.on(["part"], () => {
+        this.#build();
+        this.fill();
+      }),
       store.on(["part", "layer", "head", "query", "key", "direction", "hide_sink"], () => this.#ask()),
       store.on(["log"], () => this.#paint()),
       hover.on(["query", "key"], () => this.#hover()),
@@ -131,7 +153,7 @@ class Strip {
     const state = store.get();
     const { position } = chosenOf(state, this.#sides);
     this.#mark(position);
-    this.#lists[state.direction].reveal(position, this.#body);
+    if (this.#filled) this.#lists[state.direction].reveal(position, this.#body);
     this.#current = false;
     this.#hover();
     this.#latest.run(

@@ -1,13 +1,21 @@
-/** Tokens as running text, each of which has a colour, and one of which is chosen. */
+/**
+ * Tokens as running text, each of which has a colour, and one of which is chosen.
+ *
+ * Of a long text a page has what was seen of it or asked for (`fillSeen`), or all at once.
+ */
 
 import { colorOf, css, place, readableOn, sequential, type Span } from "../../lib/color.ts";
 import { label, tokenElement } from "../../lib/text.ts";
 import type { Token } from "../../protocol.ts";
 import { make } from "./elements.ts";
 
-/** From so many tokens on, what is scrolled out of sight is not laid out. */
+/** From so many tokens on there are blocks, and what is scrolled out of sight is not laid out. */
 const LONG = 1024;
 const BLOCK = 512;
+/** Pixels of a block that is still empty; about what it will have. */
+const EMPTY = "480px";
+/** So far beyond what is seen of a text it is put on the page too. */
+const AROUND = "120px";
 const PALE = 0.3;
 
 let lists = 0;
@@ -15,38 +23,93 @@ let lists = 0;
 export class TokenList {
   readonly element: HTMLElement;
   readonly tokens: readonly Token[];
+  /** By position; blocks that are still empty have none. */
   #spans: HTMLElement[] = [];
+  #blocks: HTMLElement[] = [];
+  #empty = new Set<number>();
+  #id: string;
+  #generated: number | null;
+  #painted: { weights: Float32Array | null; span: Span; dark: boolean } | null = null;
+  #sinkHidden = false;
   #levels: Int16Array;
   #chosen = -1;
   #hovered = -1;
   #found = new Set<number>();
 
-  /** `generated` is the position of the first token that the model wrote. */
-  constructor(tokens: readonly Token[], name: string, generated: number | null) {
+  /** `generated` is the position of the first token that the model wrote; with `later` a long text waits for `fillSeen`. */
+  constructor(tokens: readonly Token[], name: string, generated: number | null, { later = false } = {}) {
     this.tokens = tokens;
     this.#levels = new Int16Array(tokens.length).fill(-1);
     lists += 1;
-    const id = `gpt-tokens-${lists}-${Math.random().toString(36).slice(2)}`;
+    this.#id = `gpt-tokens-${lists}-${Math.random().toString(36).slice(2)}`;
+    this.#generated = generated;
     this.element = make("div", { class: "gpt-tokens", role: "listbox", tabindex: 0, "aria-label": name });
-    let block: HTMLElement = this.element;
-    tokens.forEach((token, index) => {
-      if (tokens.length > LONG && index % BLOCK === 0) {
-        block = make("div", { class: "gpt-token-block", role: "presentation" });
-        this.element.append(block);
-      }
+    if (tokens.length <= LONG) {
+      this.#put(this.element, 0, tokens.length);
+      return;
+    }
+    for (let start = 0; start < tokens.length; start += BLOCK) {
+      const block = make("div", { class: "gpt-token-block", role: "presentation" });
+      block.style.minHeight = EMPTY;
+      this.#empty.add(this.#blocks.length);
+      this.#blocks.push(block);
+    }
+    this.element.append(...this.#blocks);
+    if (!later) for (const block of this.#blocks.keys()) this.#fill(block);
+  }
+
+  /** Puts on the page what can be seen in a box, now and whenever it is scrolled; returns what ends that. */
+  fillSeen(within: HTMLElement): () => void {
+    const observer = new IntersectionObserver(
+      (entries) => {
+        for (const { isIntersecting, target } of entries) {
+          if (!isIntersecting) continue;
+          observer.unobserve(target);
+          this.#fill(this.#blocks.indexOf(target as HTMLElement));
+        }
+      },
+      { root: within, rootMargin: AROUND },
+    );
+    for (const block of this.#empty) observer.observe(this.#blocks[block]!);
+    return () => observer.disconnect();
+  }
+
+  #fill(block: number): void {
+    const element = this.#blocks[block];
+    if (element === undefined || !this.#empty.delete(block)) return;
+    const [start, end] = [block * BLOCK, Math.min(this.tokens.length, (block + 1) * BLOCK)];
+    this.#put(element, start, end);
+    element.style.minHeight = "";
+    if (this.#painted !== null) this.#paint(this.#painted, start, end);
+  }
+
+  #put(parent: HTMLElement, start: number, end: number): void {
+    const parts: HTMLElement[] = [];
+    for (let index = start; index < end; index += 1) {
+      const token = this.tokens[index]!;
       const span = tokenElement(token);
       span.classList.add("gpt-token");
-      span.id = `${id}-${index}`;
+      span.id = `${this.#id}-${index}`;
       span.dataset.position = String(index);
       span.setAttribute("role", "option");
-      if (generated !== null && index >= generated) span.classList.add("gpt-generated");
-      if (generated === index) span.classList.add("gpt-generated-first");
-      this.#spans.push(span);
+      if (this.#generated !== null && index >= this.#generated) span.classList.add("gpt-generated");
+      if (this.#generated === index) span.classList.add("gpt-generated-first");
+      if (this.#found.has(index)) span.classList.add("gpt-found");
+      if (index === 0) span.classList.toggle("gpt-sink", this.#sinkHidden);
+      if (index === this.#chosen) mark(span);
+      this.#spans[index] = span;
       // Between elements without a space a line breaks only where it is told that it may.
-      if (index > 0) block.append(make("wbr"));
-      block.append(span);
-      if (endsLine(token, tokens[index + 1])) block.append(make("br"));
-    });
+      if (index > 0) parts.push(make("wbr"));
+      parts.push(span);
+      if (endsLine(token, this.tokens[index + 1])) parts.push(make("br"));
+    }
+    parent.append(...parts);
+  }
+
+  /** A token's element, which comes on the page if it is not there yet. */
+  #span(position: number): HTMLElement | undefined {
+    this.#fill(Math.floor(position / BLOCK));
+    return this.#spans[position];
   }
 
   /** The position of the token that an event happened on, or null. */
@@ -57,14 +120,21 @@ export class TokenList {
 
   /** Colours the tokens; null takes all colour away. */
   paint(weights: Float32Array | null, span: Span, dark: boolean): void {
+    this.#painted = { weights, span, dark };
+    this.#paint(this.#painted, 0, this.tokens.length);
+  }
+
+  #paint({ weights, span, dark }: { weights: Float32Array | null; span: Span; dark: boolean }, start: number, end: number): void {
     const scale = sequential(dark);
     const theme = dark ? 256 : 0;
-    for (let index = 0; index < this.#spans.length; index += 1) {
+    for (let index = start; index < end; index += 1) {
+      const element = this.#spans[index];
+      if (element === undefined) continue;
       const weight = weights?.[index] ?? 0;
       const level = weight > 0 ? theme + Math.round(255 * place(weight, span)) : theme;
       if (this.#levels[index] === level) continue;
       this.#levels[index] = level;
-      const { style } = this.#spans[index]!;
+      const { style } = element;
       if (level === theme) {
         style.background = style.color = "";
         continue;
@@ -80,9 +150,9 @@ export class TokenList {
     this.#spans[this.#chosen]?.removeAttribute("aria-selected");
     this.#chosen = this.#move("gpt-chosen", this.#chosen, position);
     const span = this.#spans[this.#chosen];
-    span?.setAttribute("aria-selected", "true");
-    if (span === undefined) this.element.removeAttribute("aria-activedescendant");
-    else this.element.setAttribute("aria-activedescendant", span.id);
+    if (span !== undefined) mark(span);
+    if (position === null) this.element.removeAttribute("aria-activedescendant");
+    else this.element.setAttribute("aria-activedescendant", `${this.#id}-${position}`);
   }
 
   hover(position: number | null): void {
@@ -90,6 +160,7 @@ export class TokenList {
   }
 
   hideSink(hidden: boolean): void {
+    this.#sinkHidden = hidden;
     this.#spans[0]?.classList.toggle("gpt-sink", hidden);
   }
 
@@ -102,7 +173,7 @@ export class TokenList {
 
   /** Where a token lies in the list, in pixels. */
   box(position: number): DOMRect | null {
-    return this.#spans[position]?.getBoundingClientRect() ?? null;
+    return this.#span(position)?.getBoundingClientRect() ?? null;
   }
 
   /** The token one line above or below another, nearest to it. */
@@ -112,7 +183,7 @@ export class TokenList {
     let line: number | null = null;
     let best = position;
     let nearest = Infinity;
-    for (let index = position + lines; index >= 0 && index < this.#spans.length; index += lines) {
+    for (let index = position + lines; index >= 0 && index < this.tokens.length; index += lines) {
       const box = this.box(index)!;
       if (lines * (box.top - from.top) < from.height / 2) continue;
       line ??= box.top;
@@ -142,6 +213,12 @@ export class TokenList {
     if (to !== null) this.#spans[to]?.classList.add(name);
     return to ?? -1;
   }
+}
+
+/** Marks the chosen token. */
+function mark(span: HTMLElement): void {
+  span.classList.add("gpt-chosen");
+  span.setAttribute("aria-selected", "true");
 }
 
 /** Whether a line ends after a token: several line ends in a row end it once, so that empty lines take no room. */
