@@ -28,7 +28,7 @@ ENOUGH_STEPS = 2_000
 
 def chances(seed: int) -> random.Random:
     """What looks random and comes again."""
-    return random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing it
+    return random.Random(seed)
 
 
 def text(length: int, seed: int = 0, *, vocabulary: int = 320) -> list[int]:
