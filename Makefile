@@ -65,6 +65,8 @@ bench: install ## measure against peers
 	$(BIN)/python bench/patience.py
 	$(BIN)/python bench/panel.py
 	$(BIN)/python bench/table.py
+	$(BIN)/python bench/concurrency.py
+	$(BIN)/python bench/prefix.py
 
 wheel: panels ## build the wheel, which needs no Node to be installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -206,8 +206,13 @@ def served(model: str, threads: int, options: Sequence[str], stack: contextlib.E
         NotServedError: it does not start, or gives no tokens.
     """
     server = stack.enter_context(serve_process(model, threads=threads, options=options))
-    server.complete("a first prompt", 4)
-    return lambda given, tokens: rate(at_once(lambda prompt: server.complete(prompt, tokens), given))
+
+    def measure(given: Sequence[str], tokens: int) -> float:
+        with server.awake():
+            return rate(at_once(lambda prompt: server.complete(prompt, tokens), given))
+
+    measure(["a first prompt"], 4)
+    return measure
 
 
 # --- among themselves -----------------------------------------------------------------------------------------------

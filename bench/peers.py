@@ -1,6 +1,7 @@
 """What the engine is measured beside: `transformers.generate` in a process that stays warm, and `transformers serve`.
 
-Both have loaded the same files as the model kernel, in the dtype that they are stored in, and do nothing until asked.
+Both have loaded the same files as the model kernel, in the dtype that they are stored in, and do nothing until asked: a
+`transformers serve` is stopped in between, since with continuous batching it keeps a processor busy without any request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import http.client
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -100,12 +102,23 @@ class NotServedError(Exception):
 
 
 class Serve:
-    """`transformers serve` with a model."""
+    """`transformers serve` with a model; answers while it is awake."""
 
-    def __init__(self, model: str, port: int) -> None:
-        """Take where it listens."""
+    def __init__(self, model: str, port: int, process: subprocess.Popen[bytes]) -> None:
+        """Take where it listens, and let it sleep."""
         self._model = model
         self._port = port
+        self._process = process
+        process.send_signal(signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let it run for as long as the block lasts."""
+        self._process.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGSTOP)
 
     def complete(self, prompt: str, new_tokens: int) -> Stream:
         """Go on from a prompt, each token the most probable one."""
@@ -158,14 +171,14 @@ def serve_process(model: str, *, threads: int, options: Sequence[str] = ()) -> I
         except OSError as error:
             raise NotServedError(str(error)) from error
         stack.enter_context(process)
-        stack.callback(process.terminate)
+        stack.callback(process.kill)  # which also ends one that sleeps
         deadline = time.monotonic() + START_SECONDS
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 log.seek(0)
                 raise NotServedError((log.read().strip().splitlines() or ["it says nothing"])[-1])
             time.sleep(0.1)
-        yield Serve(model, port)
+        yield Serve(model, port, process)
 
 
 def _listens(port: int) -> bool:

@@ -101,7 +101,8 @@ def main() -> None:
             if options.serve:
                 try:
                     serve = stack.enter_context(serve_process(model, threads=options.threads))
-                    serve.chat([{"role": "user", "content": "a first question"}], 4)
+                    with serve.awake():
+                        serve.chat([{"role": "user", "content": "a first question"}], 4)
                 except NotServedError as error:
                     serve = None
                     complaints.append(f"{dtype}: `transformers serve` is not measured: {error}")
@@ -143,8 +144,9 @@ class Bench:
         assert known.completion.prompt_token_ids[: len(told.prompt_token_ids)] == told.prompt_token_ids
         served = None
         if self._serve is not None:
-            self._serve.chat(first, ANSWER)
-            served = self._serve.chat(second, 1).first
+            with self._serve.awake():
+                self._serve.chat(first, ANSWER)
+                served = self._serve.chat(second, 1).first
         return Times(known, fresh, self._read(fresh), served)
 
     def edited_cell(self, seed: int | None) -> Times:

@@ -169,7 +169,9 @@ class Engine:
             with entry.used():
                 ids = await asyncio.to_thread(prompts.encode, model, request.prompt)
                 prompts.check_length(model, len(ids))
-                async with contextlib.aclosing(self._runner.run(entry, NextToken(model, ids, request.k))) as tokens:
+                async with contextlib.aclosing(
+                    self._runner.run(entry, NextToken(model, ids, request.k, adapter=entry.adapter))
+                ) as tokens:
                     return [token async for token in tokens]
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:

@@ -128,6 +128,9 @@ class Generation(Asked):
         check_budget(self.model, self.longest * len(self.samples), self._attention_budget)
         return Recorder(self.longest)
 
+    def has_read(self, row: sampling.Row) -> None:
+        """Take note, once, of the logits (vocabulary,) after the prompt."""
+
     def advance(self, sample: Sample, row: sampling.Row) -> int | None:
         """Choose a sample's next token from logits (vocabulary,), and tell it; return its id, None when that was the end.
 

@@ -7,10 +7,13 @@ from collections.abc import Sequence as Ids
 import torch
 
 from gpt_notebook.model_kernel import sampling
+from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
+from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.model_kernel.sequence import Sequence
-from gpt_notebook.protocol import Scored, TextScore, Token
+from gpt_notebook.protocol import SamplingOptions, Scored, TextScore, Token
 
 
 class Scoring(Work):
@@ -49,20 +52,19 @@ class Scoring(Work):
         return TextScore(tokens=tuple(tokens), logprob=sum(v for v in values[len(before) :] if v is not None))
 
 
-class NextToken(Work):
-    """Reads a prompt, and emits the most probable next tokens."""
+class NextToken(Generation):
+    """A prompt that nothing follows: it is read as that of a generation is, and the most probable next tokens are emitted."""
 
-    def __init__(self, model: LoadedModel, token_ids: list[int], k: int) -> None:
+    def __init__(
+        self, model: LoadedModel, token_ids: list[int], k: int, *, adapter: LoadedAdapter | None = None
+    ) -> None:
         """Take the ids of a prompt, at least one."""
-        super().__init__()
-        self._model = model
-        self._token_ids = token_ids
+        super().__init__(model, Prompt("", token_ids, SamplingOptions(), (), repeatable=True), adapter=adapter)
+        self.samples = []
+        self.longest = len(token_ids)
         self._k = k
 
-    def step(self) -> bool:
-        """Do all of it."""
-        self.check_cancelled()
-        logprobs = Sequence(self._model).read(self._token_ids).log_softmax(-1)  # (vocabulary,)
-        for token_id, logprob in sampling.top_logprobs(logprobs, self._k):
-            self.emit(self._model.vocabulary.token(token_id, logprob))
-        return False
+    def has_read(self, row: sampling.Row) -> None:
+        """Emit the most probable tokens."""
+        for token_id, logprob in sampling.top_tokens(row, self._k, sampling.log_sum(row)):
+            self.emit(self.model.vocabulary.token(token_id, logprob))

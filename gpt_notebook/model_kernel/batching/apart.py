@@ -83,6 +83,7 @@ class _Alone:
         generation = self.generation
         sequence = Sequence(generation.model, generation.recorder())
         row = sequence.read(generation.prompt_ids).cpu().numpy()
+        generation.has_read(row)
         for sample in generation.samples:
             last = sample is generation.samples[-1]
             self._advance(sample, sequence if last else sequence.fork(), row)

@@ -96,6 +96,8 @@ class Together:
                     self._running.start(text, text.waiting.popleft())
                 if not text.waiting:
                     assert text.cache is not None  # noqa: S101 - it has been read
+                    assert text.logits is not None  # noqa: S101
+                    generation.has_read(text.logits)
                     self._texts.remove(generation)
                     self._running.keep(generation, text.cache)
             except BaseException as error:  # noqa: BLE001 - a tokenizer's panic is no Exception
