@@ -23,6 +23,7 @@ import itertools
 import os
 import random
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -157,6 +158,7 @@ def beside_peers(
         ours[name].append(streams(model, new_prompts(STREAMS), options.tokens))
         if name in peers:
             theirs[name].append(peers[name](new_prompts(STREAMS), options.tokens))
+            print(f"{len(theirs[name])} of {options.rounds} beside {PEERS[name].name}", file=sys.stderr)
     every = [each for found in ours.values() for each in found]
     row(f"{STREAMS} streams", "tokens/s", "ours is faster by", "")
     row("---", "---", "---", "---")

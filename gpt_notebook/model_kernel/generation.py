@@ -32,6 +32,8 @@ class Sample:
         self.generated = 0
         self.shown_ids: list[int] = []
         """The tokens of the completion, so far."""
+        self.unsaid: list[Token] = []
+        """Of these, the tokens that nobody has been told yet."""
         self.finish_reason: FinishReason | None = None
         self._model = model
         self._options = prompt.options
@@ -144,8 +146,11 @@ class Generation(Asked):
 
     def _say(self, sample: Sample, shown: list[Token]) -> None:
         sample.shown_ids += [token.id for token in shown]
-        if shown:
-            self.emit(Tokens(index=sample.index, tokens=tuple(shown)))
+        sample.unsaid += shown
+        # Who reads a whole row at its end need not be woken for each of its tokens.
+        if sample.unsaid and (not self.background or sample.finish_reason is not None):
+            self.emit(Tokens(index=sample.index, tokens=tuple(sample.unsaid)))
+            sample.unsaid.clear()
 
     def text_of(self, sample: Sample) -> tuple[int, ...]:
         """Return the tokens of the prompt and of a sample's completion as it is shown."""

@@ -17,6 +17,8 @@ from gpt_notebook.model_kernel.batching.slots import Slots
 WASTE = 4.0
 """How many times the keys that are needed may be read when all rows are computed together, which saves calls and copies;
 beyond it each row is computed by itself."""
+WIDTH = 64
+"""Keys by which what is computed together grows, so that the shapes which a step meets are few."""
 
 
 @dataclass
@@ -102,6 +104,15 @@ def _sees_all_before(start: int, stop: int, window: int | None) -> bool:
     return (start == 0 or stop - start == 1) and (window is None or stop <= window)
 
 
+def _width(longest: int, capacity: int) -> int:
+    """Return how many keys of each slot are read when rows are computed together.
+
+    The whole room is contiguous, and a part of it may have to be copied first.
+    """
+    least = -(-longest // WIDTH) * WIDTH
+    return capacity if capacity <= 2 * least else least
+
+
 class Stepping:
     """Attention of the next token of every running row."""
 
@@ -110,10 +121,10 @@ class Stepping:
         self._slots = slots
         self._observers = observers
         self._lengths = torch.tensor(slots.lengths, device=slots.shape.device)  # (row,)
+        self._width = _width(max(slots.lengths) + 1, slots.capacity)
         needed = sum(slots.lengths) + len(slots)
-        # The whole room is contiguous, and a part of it would be copied first; but for one row the sums must not depend
-        # on how much room others have needed.
-        self._together = len(slots) > 1 and slots.capacity * len(slots) <= WASTE * needed
+        # For one row the sums must not depend on how much room others have needed.
+        self._together = len(slots) > 1 and self._width * len(slots) <= WASTE * needed
         self._places: dict[tuple[int, int], torch.Tensor] = {}
         self._masks: dict[int | None, torch.Tensor] = {}
 
@@ -139,9 +150,10 @@ class Stepping:
         together = None
         if self._together:
             query = call.query[0].transpose(0, 1)[:, :, None]  # (row, head, 1, dimension)
-            count, capacity = len(self._slots), self._slots.capacity
-            room = keys[:count, :, :capacity], values[:count, :, :capacity]
-            weighed = _weighed(query, *room, call, self._mask(call.window))
+            count, width = len(self._slots), self._width
+            weighed = _weighed(
+                query, keys[:count, :, :width], values[:count, :, :width], call, self._mask(call.window)
+            )
             together = weighed[:, :, 0][None]  # (1, row, head, value dimension)
             if not any(self._observers):
                 return together
@@ -166,7 +178,7 @@ class Stepping:
     def _mask(self, window: int | None) -> torch.Tensor:
         """Return which keys each row sees (row, 1, 1, key)."""
         if window not in self._masks:
-            keys = torch.arange(self._slots.capacity, device=self._lengths.device)
+            keys = torch.arange(self._width, device=self._lengths.device)
             lengths = self._lengths[:, None]
             seen = keys <= lengths
             if window is not None:

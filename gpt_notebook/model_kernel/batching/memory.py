@@ -62,6 +62,8 @@ class CacheMemory:
             for holder in others:
                 holder.let_go(texts=texts)
         allowed = self.budget - self.running - more
-        while self.prefixes.bytes > max(allowed, 0):
+        if allowed < 0:  # without them it would not fit either
+            return False
+        while self.prefixes.bytes > allowed:
             self.prefixes.drop_one()
-        return allowed >= 0
+        return True
