@@ -84,7 +84,10 @@ def locate(adapter: str, home: Path) -> Path:
     name, step = _without_step(adapter)
     place = directory(home) / name if NAME.fullmatch(name) else Path(name)
     if not (place.is_absolute() and is_directory(str(place))):
-        message = f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
+        if "/" in name:
+            message = f"there is no directory {name[:200]}: check the path, which is relative to where the notebook runs"
+        else:
+            message = f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
         raise ModelNotFound(message)
     if step is None:
         return newest(place)
@@ -95,8 +98,8 @@ def locate(adapter: str, home: Path) -> Path:
             raise ModelNotFound(message)
     found = place / "checkpoints" / str(int(step))
     if not is_directory(str(found)):
-        there = ", ".join(map(str, steps(place))) or "no steps, so leave it out"
-        message = f"{name} has no step {step}: there is {there}"
+        there = ", ".join(map(str, steps(place)))
+        message = f"{name} has no step {step}: there is {there}" if there else f"{name} has no steps: leave :{step} out"
         raise ModelNotFound(message)
     return found
 

@@ -43,6 +43,9 @@ def sampling_options(given: Mapping[str, Any]) -> SamplingOptions:
         InvalidRequest: an option that doesn't exist (with the one that was probably meant) or an impossible value.
     """
     known = {each.name: each for each in fields(SamplingOptions)}
+    if "adapter" in given:
+        message = f"an adapter is named with its model: model='storyteller+{given['adapter']}'"
+        raise InvalidRequest(message, param="adapter")
     if unknown := [name for name in given if name not in known]:
         raise InvalidRequest(unknown_name("option", unknown[0], known), param=unknown[0])
     return SamplingOptions(**{name: _value(name, str(known[name].type), value) for name, value in given.items()})

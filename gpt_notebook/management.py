@@ -107,6 +107,8 @@ def load_events(
         base, adapter = adapter_places.split(source)
         if tokenizer is not None or (name is not None and adapter is None):
             message = "name and tokenizer belong to a model object; a model string has its own"
+            if adapter_places.holds(base, adapter_places.CONFIG):
+                message = f"{base} holds an adapter: put its model before it, such as gpt.load('storyteller+{base}', name={name!r})"
             raise InvalidRequest(message, param="name")
         if name is not None and adapter is not None:
             _check_local("an adapter")

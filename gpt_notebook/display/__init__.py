@@ -3,7 +3,7 @@
     bundle        the MIME bundle of completions           completion_html   its page, prose, code and tables
     token_html    tokens shaded by probability             text_formats      Markdown, code and JSON in a completion
     footer        the line below: how much, how it ended   reports           the tables of %gpt status and models
-    quantities    counts, bytes and times for people
+    quantities    counts, bytes and times for people     progress          what is shown while one waits
 
 Knows what is to be shown, and nothing of where it came from.
 """

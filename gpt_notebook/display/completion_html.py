@@ -87,6 +87,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Ite
         colour = _FAINT if tag == "th" else _INK
         side = "right" if index in right else "left"
         style = f"text-align:{side};padding:2px 16px 2px 0;color:{colour};font-weight:normal;vertical-align:top"
+        style += ";white-space:nowrap" if index in right else ""
         return f'<{tag} style="{style}">{_safe(str(value))}</{tag}>'
 
     def line(tag: str, values: Sequence[Any]) -> str:

@@ -78,7 +78,8 @@ def status_report(status: Status, default_model: str) -> Report:
         parts = [f"{size(taken)} of them {what}" for taken, what in kinds if taken]
         facts.append(("memory", " · ".join((held, *parts, f"process {size(memory.process)}"))))
         if memory.running or memory.prefixes:
-            kept = f"{size(memory.running)} of running texts, {size(memory.prefixes)} of earlier ones"
+            running = f"{size(memory.running)} {'of running texts' if status.requests else 'held ready for the next text'}"
+            kept = f"{running}, {size(memory.prefixes)} of earlier ones"
             facts.append(("caches", f"{kept} · at most {size(memory.caches_budget)}"))
         if status.memory.captures:
             kept = f"{size(status.memory.captures)} of {size(status.memory.captures_budget)}"
@@ -121,18 +122,18 @@ def adapters_report(adapters: Sequence[AdapterInfo]) -> Report:
         (
             each.name,
             f"loaded on {', '.join(each.models)}" if each.loaded else "",
-            each.base,
             str(each.rank or ""),
             f"{each.parameters:,}" if each.parameters else "",
             size(each.bytes) if each.bytes else "",
             _steps(each),
             each.digest[:DIGEST_SHOWN],
+            each.base,
         )
         for each in sorted(adapters, key=lambda each: not each.loaded)
     ]
-    columns = ("adapter", "state", "trained on", "rank", "parameters", "size", "steps", "digest")
+    columns = ("adapter", "state", "rank", "parameters", "size", "steps", "digest", "trained on")
     line = "use one as MODEL+ADAPTER, or with %%gpt -a ADAPTER"
-    return Report((Table(columns, rows, numeric=frozenset({3, 4, 5})),), line)
+    return Report((Table(columns, rows, numeric=frozenset({2, 3, 4})),), line)
 
 
 def _steps(adapter: AdapterInfo) -> str:
@@ -194,5 +195,5 @@ def _running(requests: Sequence[RequestInfo]) -> Table:
         (each.id, each.model, each.state, str(each.prompt_tokens), str(each.generated_tokens), f"{each.seconds:.1f} s")
         for each in requests
     ]
-    columns = ("request", "model", "state", "prompt", "generated", "time")
+    columns = ("request", "model", "state", "prompt tokens", "generated tokens", "time")
     return Table(columns, rows, "running requests", frozenset({3, 4, 5}))
