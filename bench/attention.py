@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from own_model_kernel import GPT2, forget_peak, memory, own_model_kernel, random_text, save_random_model
+from report import heading, numbers, row
 
 import gpt_notebook as gpt
 
@@ -43,7 +44,6 @@ TILE = 512
 TILES, HEADS, OVERVIEWS = 20, 5, 3
 """How often each question is asked in a round."""
 
-THREE_DIGITS = 1000
 
 Figures = dict[str, float]
 """Seconds and bytes by name."""
@@ -215,35 +215,35 @@ def print_beginning(ours: dict[int, Figures], peer: dict[int, Figures | str]) ->
         "page MB",
         "peak MB",
     ]
-    print_heading(["n", *columns])
+    heading("n", *columns)
     for length, each in ours.items():
         mine = [each["record"], each["mean"], each["mean bytes"] / 1e6, each["peak"] / 1e6]
         cells = [theirs := peer[length], "", "", ""]
         if not isinstance(theirs, str):
             cells = numbers([theirs["forward"], theirs["view"], theirs["bytes"] / 1e6, theirs["peak"] / 1e6])
-        print_row([f"{length:,}", *numbers(mine), *cells])
+        row(f"{length:,}", *numbers(mine), *cells)
 
 
 def print_answers(ours: dict[int, Figures]) -> None:
     """Print what the model kernel keeps, and how soon it answers."""
     print("\nThe model kernel's memory beyond the weights, and answers: the median, and in brackets the worst.\n")
     columns = ["q and k MB", "growth MB", "peak while recording MB", "one head ms", "its MB", "512 x 512 tile ms"]
-    print_heading(["n", *columns, "means of all heads s", "maxima s"])
+    heading("n", *columns, "means of all heads s", "maxima s")
     for length, each in ours.items():
         sizes = [each[name] / 1e6 for name in ("kept", "grown", "record peak")]
-        row = [f"{length:,}", *numbers(sizes), with_worst(each, "head", 1e-3), *numbers([each["head bytes"] / 1e6])]
-        print_row([*row, *(with_worst(each, name, unit) for name, unit in (("tile", 1e-3), ("mean", 1), ("max", 1)))])
+        cells = [f"{length:,}", *numbers(sizes), with_worst(each, "head", 1e-3), *numbers([each["head bytes"] / 1e6])]
+        row(*cells, *(with_worst(each, name, unit) for name, unit in (("tile", 1e-3), ("mean", 1), ("max", 1))))
 
 
 def print_promises(ours: dict[int, Figures]) -> bool:
     """Print which promises hold; return whether all do."""
     print()
-    print_heading(["promised", "measured", ""])
+    heading("promised", "measured", "")
     kept = True
     for promise in PROMISES:
         if promise.length in ours:
             value = ours[promise.length][promise.figure] / promise.unit
-            print_row([promise.text, *numbers([value]), "met" if value <= promise.most else "not met"])
+            row(promise.text, *numbers([value]), "met" if value <= promise.most else "not met")
             kept &= value <= promise.most
     return kept
 
@@ -252,22 +252,6 @@ def with_worst(figures: Figures, name: str, unit: float) -> str:
     """Return a median and the worst."""
     median, worst = numbers([figures[name] / unit, figures[f"{name} worst"] / unit])
     return f"{median} ({worst})"
-
-
-def numbers(values: Sequence[float]) -> list[str]:
-    """Return numbers with three digits, large ones with all before the point."""
-    return [f"{value:#.3g}".rstrip(".") if abs(value) < THREE_DIGITS else f"{value:,.0f}" for value in values]
-
-
-def print_heading(cells: Sequence[str]) -> None:
-    """Print the first two lines of a Markdown table."""
-    print_row(cells)
-    print_row(["---"] * len(cells))
-
-
-def print_row(cells: Sequence[str]) -> None:
-    """Print a row of a Markdown table."""
-    print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
 from peers import NotServedError, Stream, generate_process, serve_process
+from report import heading, row, spread
 
 import gpt_notebook as gpt
 
@@ -160,8 +161,7 @@ def beside_peers(
             theirs[name].append(peers[name](new_prompts(STREAMS), options.tokens))
             print(f"{len(theirs[name])} of {options.rounds} beside {PEERS[name].name}", file=sys.stderr)
     every = [each for found in ours.values() for each in found]
-    row(f"{STREAMS} streams", "tokens/s", "ours is faster by", "")
-    row("---", "---", "---", "---")
+    heading(f"{STREAMS} streams", "tokens/s", "ours is faster by", "")
     row("`gpt.stream`", spread([rate(found) for found in every]), "", "")
     kept = True
     for name, rates in theirs.items():
@@ -297,17 +297,6 @@ def join(
 def met(kept: bool) -> str:  # noqa: FBT001 - it reads well
     """Say whether a promise is kept."""
     return "met" if kept else "NOT met"
-
-
-def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Return the median, the smallest and the largest."""
-    middle, low, high = (f"{each:.{digits}f}" for each in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({low} to {high})"
-
-
-def row(*cells: str) -> None:
-    """Print a row of a Markdown table."""
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

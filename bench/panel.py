@@ -33,9 +33,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from attention import LLAMA, numbers, print_heading, print_row
+from attention import LLAMA
 from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
 from playwright.sync_api import Locator, Page, sync_playwright
+from report import heading, numbers, row
 
 SHAPES = {"short": (GPT2, 512), "long": (GPT2, 4096), "many": (LLAMA, 1024)}
 """Models, and tokens."""
@@ -360,16 +361,16 @@ def notebook(directory: Path) -> Iterator[Measured]:
 def print_figures(shape: str, length: int, figures: Figures) -> bool:
     """Print what was measured and which promises hold; return whether all do."""
     print(f"\n## {shape.capitalize()}: n = {length:,}\n")
-    print_heading(["measured", "median", "smallest", "largest"])
+    heading("measured", "median", "smallest", "largest")
     for name, values in figures.items():
-        print_row([name, *numbers([statistics.median(values), min(values), max(values)])])
+        row(name, *numbers([statistics.median(values), min(values), max(values)]))
     print()
-    print_heading(["promised", "measured", ""])
+    heading("promised", "measured", "")
     kept = []
     for _, figure, how, limit in (each for each in PROMISES if each[0] == shape):
         value = statistics.median(figures[figure])
         kept.append(value <= limit if how == "at most" else value >= limit)
-        print_row([f"{figure}: {how} {limit:,.4g}", *numbers([value]), "met" if kept[-1] else "not met"])
+        row(f"{figure}: {how} {limit:,.4g}", *numbers([value]), "met" if kept[-1] else "not met")
     return all(kept)
 
 

@@ -18,7 +18,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
+from report import heading, row, spread
 
 import gpt_notebook as gpt
 from gpt_notebook.protocol import Tokens
@@ -48,8 +49,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     print(f"GPT-2 shape, {os.cpu_count()} cores, median of {options.rounds} (smallest to largest)\n")
-    print("| threads | alone tokens/s | beside questions tokens/s | ratio | longest pause ms | answers/s | tokens | |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ["alone tokens/s", "beside questions tokens/s", "ratio", "longest pause ms", "answers/s", "tokens", ""]
+    heading("threads", *columns)
     with tempfile.TemporaryDirectory(prefix="gpt-") as directory:
         model = save_random_model(Path(directory) / "model", GPT2 | WIDE)
         kept = True
@@ -74,7 +75,7 @@ def measure(model: str, threads: int, options: argparse.Namespace) -> bool:
     ratio = statistics.median(b.speed / a.speed for a, b in zip(alone, beside, strict=True))
     same = len({each.tokens for each in alone + beside}) == 1
     kept = same and ratio >= PROMISED
-    cells = [
+    row(
         str(threads),
         spread([each.speed for each in alone]),
         spread([each.speed for each in beside]),
@@ -83,8 +84,7 @@ def measure(model: str, threads: int, options: argparse.Namespace) -> bool:
         f"{statistics.median(per_second):.1f}",
         f"{'the same' if same else 'NOT the same'}, {len(set(alone[0].tokens))} different",
         "met" if kept else "not met",
-    ]
-    print(f"| {' | '.join(cells)} |", flush=True)
+    )
     return kept
 
 
@@ -163,11 +163,6 @@ def ask(model: str, length: int, enough: Event, answered: Synchronized[int]) -> 
 
     with ThreadPoolExecutor(len(questions)) as pool:
         list(pool.map(keep_asking, questions))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return the median, the smallest and the largest."""
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from own_model_kernel import GPT2, TEMPLATE, own_model_kernel, random_text, save_random_model
 from peers import Generate, NotServedError, Serve, generate_process, serve_process
+from report import heading, row, spread
 
 import gpt_notebook as gpt
 from gpt_notebook.completion import Collector, Completion
@@ -89,8 +90,7 @@ def main() -> None:
         f"GPT-2 shape, {options.threads} threads, {os.cpu_count()} cores, first token in ms, median of "
         f"{options.rounds} (smallest to largest)\n"
     )
-    row("", "tokens", "known", "fresh", "ratio", "`generate`", "`transformers serve`", "")
-    row(*["---"] * 8)
+    heading("", "tokens", "known", "fresh", "ratio", "`generate`", "`transformers serve`", "")
     kept, complaints = True, []
     for dtype in options.dtypes:
         with tempfile.TemporaryDirectory(prefix="gpt-") as directory, contextlib.ExitStack() as stack:
@@ -213,25 +213,14 @@ def print_times(name: str, times: Sequence[Times], promised: float | None) -> bo
     row(
         name,
         " or ".join(map(str, sorted(lengths))),
-        spread([each.known.first * 1e3 for each in times]),
-        spread([each.fresh.first * 1e3 for each in times]),
+        spread([each.known.first * 1e3 for each in times], 0),
+        spread([each.fresh.first * 1e3 for each in times], 0),
         spread(ratios, 2),
-        spread([each.generate * 1e3 for each in times]),
-        spread(served) if served else "",
+        spread([each.generate * 1e3 for each in times], 0),
+        spread(served, 0) if served else "",
         "" if promised is None else f"promised {promised:g}: {'met' if kept else 'NOT met'}",
     )
     return kept
-
-
-def spread(values: Sequence[float], digits: int = 0) -> str:
-    """Return the median, the smallest and the largest."""
-    middle, low, high = (f"{each:.{digits}f}" for each in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({low} to {high})"
-
-
-def row(*cells: str) -> None:
-    """Print a row of a Markdown table."""
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

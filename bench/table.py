@@ -16,6 +16,7 @@ import statistics
 import time
 
 from own_model_kernel import own_model_kernel
+from report import heading, row, spread
 
 import gpt_notebook as gpt
 
@@ -49,12 +50,10 @@ def main() -> None:
         f"{options.rows:,} rows of at most {options.tokens} tokens, storyteller, {os.cpu_count()} cores, "
         f"median of {options.rounds} (smallest to largest)\n"
     )
-    print("| | seconds | rows/s |")
-    print("| --- | --- | --- |")
+    heading("", "seconds", "rows/s")
     scaled = f"one `gpt.generate` a row, {options.calls} measured and scaled"
     for name, seconds in (("`gpt.map`", mapped), (scaled, called)):
-        spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-        print(f"| {name} | {spread} | {options.rows / statistics.median(seconds):.0f} |")
+        row(name, spread(seconds), f"{options.rows / statistics.median(seconds):.0f}")
     print(f"\nratio {ratio:.1f}, promised {PROMISED:g}: {'met' if ratio >= PROMISED else 'not met'}")
     if ratio < PROMISED:
         raise SystemExit(1)
@@ -72,8 +71,8 @@ def by_map(table: list[dict[str, str]], tokens: int) -> float:
 def by_calls(table: list[dict[str, str]], tokens: int) -> float:
     """Return the seconds that one call after the other takes."""
     began = time.perf_counter()
-    for row in table:
-        gpt.generate(TEMPLATE.format_map(row), max_new_tokens=tokens, seed=1)
+    for each in table:
+        gpt.generate(TEMPLATE.format_map(each), max_new_tokens=tokens, seed=1)
     return time.perf_counter() - began
 
 

@@ -14,7 +14,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gpt_notebook import adapter_places
 from gpt_notebook.adapter_places import CONFIG, PICKLED, WEIGHTS
@@ -92,8 +92,23 @@ def header_of(weights: bytes) -> dict[str, Any]:
     if len(weights) < 8 or length > HEADER_LIMIT:  # noqa: PLR2004 - the bytes of its length
         message = f"its header would have {length:,} bytes"
         raise ValueError(message)
-    header = json.loads(weights[8 : 8 + length])
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
+    header = json.loads(weights[8 : 8 + length], parse_constant=_no_number)
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    for name, entry in entries.items():
+        if not all(type(size) is int and 0 <= size <= len(weights) for size in entry["shape"]):
+            message = f"the shape of {name[:80]} is none"
+            raise ValueError(message)
+    return entries
+
+
+def _no_number(constant: str) -> NoReturn:
+    """Refuse what Python's JSON reads beyond JSON: NaN and infinity.
+
+    Raises:
+        ValueError: always.
+    """
+    message = f"{constant} is no number"
+    raise ValueError(message)
 
 
 def read_config(text: bytes) -> dict[str, Any]:
@@ -102,7 +117,7 @@ def read_config(text: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is no JSON object.
     """
-    found = json.loads(text)
+    found = json.loads(text, parse_constant=_no_number)
     if not isinstance(found, dict):
         message = "it is not a JSON object"
         raise ValueError(message)  # noqa: TRY004 - it is the file's value that is wrong
@@ -131,6 +146,7 @@ def _described(name: str, place: Path) -> AdapterInfo:
         TypeError,
         AttributeError,
         RecursionError,
+        OverflowError,
     ):
         return told
 

@@ -16,7 +16,9 @@ Imports the standard library only, as both sides use it.
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from pathlib import Path
 
 from gpt_notebook.errors import InvalidRequest, ModelNotFound
@@ -26,7 +28,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 PATH_STARTS = ("/", "./", "../", "~")
 BEST = "best"
 
-_STEP = re.compile(rf"(.+):(\d{{1,12}}|{BEST})")
+_STEP = re.compile(rf"(.+):(\d{{1,12}}|{BEST})", re.ASCII)
 
 
 def split(model: str) -> tuple[str, str | None]:
@@ -85,7 +87,9 @@ def locate(adapter: str, home: Path) -> Path:
     place = directory(home) / name if NAME.fullmatch(name) else Path(name)
     if not (place.is_absolute() and is_directory(str(place))):
         if "/" in name:
-            message = f"there is no directory {name[:200]}: check the path, which is relative to where the notebook runs"
+            message = (
+                f"there is no directory {name[:200]}: check the path, which is relative to where the notebook runs"
+            )
         else:
             message = f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
         raise ModelNotFound(message)
@@ -124,7 +128,10 @@ def newest(place: Path) -> Path:
 def best(place: Path) -> str | None:
     """Return the best step of a training, in digits; None where it is not known."""
     try:
-        with (place / BEST).open("rb") as file:
+        # A pipe would keep its reader for good.
+        with open(os.open(place / BEST, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
             text = file.read(32).decode("ascii", "replace").strip()
     except OSError:
         return None

@@ -91,7 +91,7 @@ def generate(
     prompt see `n`, for a table, or to go on where one prompt fails, `map`.
 
     Args:
-        prompt: The text; for a list of texts a list is returned, in their order.
+        prompt: The text; for a list of texts a list is returned, in their order, empty for an empty one.
         model: A model string; None is the default one.
         chat: Whether the prompt is a user's turn; None: if the model has a chat template.
         system: What the model is told before the prompt; makes it a chat.
@@ -108,7 +108,10 @@ def generate(
         GenerationInterrupted: the user interrupted; `partial` likewise.
     """
     name = session.resolve(model)
-    prompts = arguments.strings("prompt", prompt)
+    prompts = arguments.strings("prompt", prompt, or_none=True)
+    if not prompts:
+        arguments.batch_requests(name, chat=chat, system=system, options=options)  # refuses what makes no sense
+        return []
     asked = [
         arguments.generate_request(name, each, chat=chat, system=system, attention=attention, options=options)
         for each in prompts

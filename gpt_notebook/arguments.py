@@ -142,11 +142,11 @@ def string(name: str, value: object) -> str:
     return value
 
 
-def strings(name: str, value: Any) -> list[str]:
+def strings(name: str, value: Any, *, or_none: bool = False) -> list[str]:
     """Return one string or many as a list.
 
     Raises:
-        InvalidRequest: something else is in it, or there is none.
+        InvalidRequest: something else is in it, or there is none and `or_none` doesn't allow that.
     """
     if isinstance(value, str):
         return [value]
@@ -154,7 +154,7 @@ def strings(name: str, value: Any) -> list[str]:
     if wrong := [each for each in found if not isinstance(each, str)]:
         message = f"{name} must be a string or a list of strings, not {wrong[0]!r}"
         raise InvalidRequest(message, param=name)
-    if not found:
+    if not found and not or_none:
         message = f"{name} is empty: give at least one string"
         raise InvalidRequest(message, param=name)
     return found

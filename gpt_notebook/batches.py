@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gpt_notebook import progress
 from gpt_notebook.batch_protocol import MAX_ROWS, BatchEvent, BatchRequest, BatchStarted, RowDone, RowFailed
 from gpt_notebook.completion import Completion
+from gpt_notebook.display import progress
 from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, PayloadTooLarge, from_json
-from gpt_notebook.protocol import Progress, encode
+from gpt_notebook.protocol import Progress, Started, encode
 from gpt_notebook.session import session
-
-SHOWN_CHARACTERS = 30
+from gpt_notebook.visible_text import shortened
 
 RequestOf = Callable[[Sequence[str], Sequence[int] | None], BatchRequest]
 """Returns the request for some prompts, with a seed for each or None."""
@@ -52,11 +51,12 @@ def completions(prompts: Sequence[str], request_of: RequestOf) -> list[tuple[Com
             for event in events:
                 if isinstance(event, Progress):
                     report.waiting(event)
-                elif isinstance(event, Row):
+                    continue
+                if isinstance(event, Row):
                     if event.error is not None:
                         raise _named(event.error, event.index, prompts)
                     found[event.index] = event.completions
-                    report(len(found), len(prompts))
+                report(len(found), len(prompts))
         except KeyboardInterrupt as error:
             raise GenerationInterrupted(partial()) from error
         except GptNotebookError as error:
@@ -69,9 +69,7 @@ def _named(error: GptNotebookError, index: int, prompts: Sequence[str]) -> GptNo
     """Return an error that says which of several prompts it is about."""
     if len(prompts) == 1:
         return error
-    text = prompts[index]
-    shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-    return type(error)(f"prompt {index} ({shown!r}): {error.message}", param=error.param)
+    return type(error)(f"prompt {index} ({shortened(prompts[index])!r}): {error.message}", param=error.param)
 
 
 def rows(
@@ -97,18 +95,21 @@ def rows(
                     yield Row(event.index, tuple(_completions(started, event)))
 
 
-def _completions(started: BatchStarted, row: RowDone) -> Iterator[Completion]:
+def _completions(batch: BatchStarted, row: RowDone) -> Iterator[Completion]:
+    started = Started(
+        id=batch.id,
+        model=batch.model,
+        fingerprint=batch.fingerprint,
+        prompt=row.prompt,
+        prompt_token_ids=row.prompt_token_ids,
+        options=row.options,
+    )
     for index, sample in enumerate(row.samples):
-        yield Completion(
-            text="".join(token.text for token in sample.tokens if not token.special),
-            tokens=sample.tokens,
+        yield Completion.of(
+            started,
+            sample.tokens,
             finish_reason=sample.finish_reason,
             usage=sample.usage,
-            model=started.model,
-            fingerprint=started.fingerprint,
-            options=row.options,
-            prompt=row.prompt,
-            prompt_token_ids=row.prompt_token_ids,
             timing=row.timing,
             index=index,
         )

@@ -5,6 +5,7 @@ Knows the protocol's events and nothing of HTTP; how a completion looks is the b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from gpt_notebook.protocol import (
     Tokens,
     Usage,
 )
+from gpt_notebook.visible_text import shortened
 
 REPR_CHARACTERS = 60
 
@@ -47,6 +49,34 @@ class Completion:
     index: int = 0
     """Which of the `options.n` samples this is."""
 
+    @classmethod
+    def of(
+        cls,
+        started: Started,
+        tokens: Iterable[Token],
+        *,
+        finish_reason: FinishReason | None,
+        usage: Usage,
+        timing: Timing | None,
+        index: int,
+        text: str | None = None,
+    ) -> Completion:
+        """Return a sample of a generation; `text` is what `text_of` gives for the tokens, where that is known."""
+        tokens = tuple(tokens)
+        return cls(
+            text=text_of(tokens) if text is None else text,
+            tokens=tokens,
+            finish_reason=finish_reason,
+            usage=usage,
+            model=started.model,
+            fingerprint=started.fingerprint,
+            options=started.options,
+            prompt=started.prompt,
+            prompt_token_ids=started.prompt_token_ids,
+            timing=timing,
+            index=index,
+        )
+
     @property
     def complete(self) -> bool:
         """Whether the model came to an end by itself: by a stop or by the length that was asked for."""
@@ -61,9 +91,8 @@ class Completion:
         return self.text
 
     def __repr__(self) -> str:
-        shown = self.text if len(self.text) <= REPR_CHARACTERS else self.text[: REPR_CHARACTERS - 1] + "…"
         end = self.finish_reason or "incomplete"
-        return f"<Completion {shown!r}: {len(self.tokens)} tokens, {end}, {self.model}>"
+        return f"<Completion {shortened(self.text, REPR_CHARACTERS)!r}: {len(self.tokens)} tokens, {end}, {self.model}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
@@ -73,12 +102,18 @@ class Completion:
         return completion_bundle(self)
 
 
+def text_of(tokens: Iterable[Token]) -> str:
+    """Return the texts of tokens, joined; special ones have none."""
+    return "".join(token.text for token in tokens if not token.special)
+
+
 @dataclass
 class _Sample:
     """One of the n samples as far as it has come."""
 
     tokens: list[Token] = field(default_factory=list)
     text: str = ""
+    """Grows with them: joined anew at each event, the text of a long stream would take ever longer."""
     finished: Finished | None = None
 
 
@@ -100,7 +135,7 @@ class Collector:
             case Tokens():
                 sample = self._samples[event.index]
                 sample.tokens.extend(event.tokens)
-                sample.text += "".join(token.text for token in event.tokens if not token.special)
+                sample.text += text_of(event.tokens)
             case Finished():
                 self._samples[event.index].finished = event
             case Done():
@@ -115,16 +150,12 @@ class Collector:
 
     def _completion(self, started: Started, index: int, sample: _Sample) -> Completion:
         counted = Usage(prompt_tokens=len(started.prompt_token_ids), completion_tokens=len(sample.tokens))
-        return Completion(
+        return Completion.of(
+            started,
+            sample.tokens,
             text=sample.text,
-            tokens=tuple(sample.tokens),
             finish_reason=sample.finished.finish_reason if sample.finished else None,
             usage=sample.finished.usage if sample.finished else counted,
-            model=started.model,
-            fingerprint=started.fingerprint,
-            options=started.options,
-            prompt=started.prompt,
-            prompt_token_ids=started.prompt_token_ids,
             timing=self.timing,
             index=index,
         )

@@ -245,13 +245,13 @@ class ConnectionLost(ModelKernelError):
 class Interrupted(KeyboardInterrupt):
     """The user interrupted; a `KeyboardInterrupt`, so that Run All stops and nobody catches it by accident."""
 
-    def __init__(self) -> None:
-        """Say so."""
-        super().__init__("interrupted")
+    def __str__(self) -> str:
+        """Say so, in a notebook and a script alike."""
+        return "Interrupted."
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows instead of a traceback, as for `GptNotebookError`."""
-        return ["Interrupted."]
+        return [str(self)]
 
 
 class GenerationInterrupted(Interrupted):
@@ -262,23 +262,30 @@ class GenerationInterrupted(Interrupted):
         super().__init__()
         self.partial = partial
 
-    def _render_traceback_(self) -> list[str]:
+    def __str__(self) -> str:
         has_text = any(each.text for each in self.partial)
-        return ["Interrupted: the text above is incomplete." if has_text else "Interrupted."]
+        return "Interrupted: the text above is incomplete." if has_text else "Interrupted."
 
 
 class MapInterrupted(Interrupted):
     """The user interrupted a map over a table."""
 
-    def __init__(self, partial: tuple[Any, ...] = (), *, total: int = 0, kept: bool = False) -> None:
-        """Keep the values of the rows that were done; `kept` tells whether the next call goes on from them."""
+    def __init__(self, partial: tuple[Any, ...] = (), *, rows: int = 0, total: int = 0, kept: bool = False) -> None:
+        """Keep the values of the rows that were done.
+
+        Args:
+            partial: The values.
+            rows: How many rows were done, those that failed included.
+            total: Of how many.
+            kept: Whether the next call goes on from them.
+        """
         super().__init__()
         self.partial = partial
         advice = "run it again to go on" if kept else "they could not be kept"
-        self._line = f"Interrupted after {len(partial):,} of {total:,} rows: {advice}."
+        self._line = f"Interrupted after {rows:,} of {total:,} rows: {advice}."
 
-    def _render_traceback_(self) -> list[str]:
-        return [self._line]
+    def __str__(self) -> str:
+        return self._line
 
 
 def _tree(base: type[GptNotebookError]) -> dict[str, type[GptNotebookError]]:

@@ -11,7 +11,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,9 @@ from gpt_notebook.settings import MIB, Settings
 MOST_FILES = 20
 MOST_BYTES = 256 * MIB
 """What unfinished maps may leave behind; the oldest go first."""
+
+Fits = Callable[[int, Any], bool]
+"""Whether a position and a value can be those of a row."""
 
 
 def directory(settings: Settings) -> Path:
@@ -35,17 +39,26 @@ def key_of(what: Any) -> str:
 class FinishedRows:
     """The values of one map's rows that are done, by position."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what an earlier call has left, and hold the file; where that can't be, nothing is kept."""
+    def __init__(self, path: Path, *, fits: Fits, resume: bool = True) -> None:
+        """Read what an earlier call has left, and hold the file; where that can't be, nothing is kept.
+
+        Args:
+            path: The file.
+            fits: Whether a value that is found can be one of this map's.
+            resume: Whether to read it at all.
+        """
         self.values: dict[int, Any] = {}
         self.fingerprint: str | None = None
         """Which weights the values are of."""
         self._path = path
+        self._fits = fits
         self._file: IO[bytes] | None = None
         with self._or_nothing_more():
             self._file = self._opened()
-            if self._file is not None:
+            if self._file is not None and resume:
                 self._read(self._file)
+        if not resume:
+            self.forget()
 
     @property
     def kept(self) -> bool:
@@ -86,17 +99,12 @@ class FinishedRows:
         """Return the file if nobody else holds it: the same map may run in another notebook at this moment."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._path.exists():
-            _make_room(self._path.parent)
-        file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            return None
-        return file
+            with contextlib.suppress(FileNotFoundError):  # Somebody else makes room too.
+                _make_room(self._path.parent)
+        return _held(self._path, os.O_CREAT)
 
     def _read(self, file: IO[bytes]) -> None:
-        """Read the file up to the first line that is torn, and go on from there."""
+        """Read the file up to the first line that is torn, and go on from there; anybody may have written into it."""
         end = 0
         for line in file:
             try:
@@ -104,8 +112,10 @@ class FinishedRows:
                 if end == 0:
                     self.fingerprint = str(said["fingerprint"])
                 else:
-                    self.values[int(said["row"])] = said["value"]
-            except (ValueError, TypeError, KeyError):
+                    row, value = said["row"], said["value"]
+                    if type(row) is int and self._fits(row, value):
+                        self.values[row] = value
+            except (ValueError, TypeError, KeyError, RecursionError):
                 break
             end += len(line)
         file.seek(end)
@@ -129,11 +139,41 @@ class FinishedRows:
                     file.close()
 
 
+def _held(path: Path, flags: int = 0) -> IO[bytes] | None:
+    """Return a file that nobody else holds, so that nobody else writes or removes it until it is closed.
+
+    None where somebody does, or where there is no file but a link, which leads elsewhere, or a pipe, which never ends.
+    """
+    while True:
+        try:
+            number = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
+        except OSError:
+            return None
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            os.close(number)
+            return None
+        file = os.fdopen(number, "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it a moment ago may have removed it: then nobody would find what is written here.
+            if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
+                return file
+        except FileNotFoundError:
+            pass
+        except OSError:
+            file.close()
+            return None
+        file.close()
+
+
 def _make_room(path: Path) -> None:
-    """Leave only the newest files of others, within what unfinished maps may take."""
+    """Leave only the newest files of others, within what unfinished maps may take, and those of maps that run."""
     total = 0
-    files = sorted(path.glob("*.jsonl"), key=lambda each: each.stat().st_mtime, reverse=True)
+    files = sorted(path.glob("*.jsonl"), key=lambda each: each.lstat().st_mtime, reverse=True)
     for count, file in enumerate(files, start=1):
-        total += file.stat().st_size
+        total += file.lstat().st_size
         if count >= MOST_FILES or total > MOST_BYTES:
-            file.unlink(missing_ok=True)
+            held = _held(file)
+            if held is not None:
+                file.unlink()
+                held.close()

@@ -10,21 +10,34 @@ import contextlib
 import dataclasses
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
-from gpt_notebook import arguments, batches, finished_rows, progress
+from gpt_notebook import arguments, batches, finished_rows
 from gpt_notebook.arguments import Options
 from gpt_notebook.batch_protocol import BatchStarted
+from gpt_notebook.cells import cell_text
+from gpt_notebook.display import progress
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, MapInterrupted, RequestCancelled
 from gpt_notebook.finished_rows import FinishedRows
 from gpt_notebook.protocol import MAX_SEED, Progress, SamplingOptions, check_text
 from gpt_notebook.session import Model, session
 from gpt_notebook.table import Table
 from gpt_notebook.template import Template
+from gpt_notebook.visible_text import shortened
 
 NAMED_ROWS = 5
 """How many failing rows a warning names."""
+
+
+class MappedColumn(list[Any]):
+    """What came of each row, None where it failed."""
+
+    def __init__(self, values: Iterable[Any], errors: Mapping[int, str]) -> None:
+        """Keep the values, and why rows have none, by their positions."""
+        super().__init__(values)
+        self.errors = dict(errors)
+        """Why rows failed, by position from 0."""
 
 
 def map(  # noqa: A001 - the public name
@@ -55,7 +68,7 @@ def map(  # noqa: A001 - the public name
         errors: `warn` goes on when a row fails and names the failing ones at the end; `raise` stops at the first.
         resume: Whether to go on where a call with the same table, template, model and options was interrupted or
             failed, also before a restart; False forgets what that has done. A map that is complete begins anew.
-        on_progress: Called with how many rows are done, and of how many; None shows a bar.
+        on_progress: Called with how many rows are done, those that failed included, and of how many; None shows a bar.
         **options: The fields of `SamplingOptions`. With a seed, the row at position i draws with seed + i times n: the column
             is the same each time, and its rows don't draw alike.
 
@@ -76,19 +89,28 @@ def map(  # noqa: A001 - the public name
     name = session.resolve(model)
     request_of = arguments.batch_requests(name, chat=chat, system=system, options=options)
     if not rows.names and not rows.length:
-        return rows.result([], {})
+        return _column(rows, [], {})
     prompts, failed = _prompts(rows, Template.of(template, rows.names))
     sampling = arguments.sampling_options(options)
     found = _Map(prompts, failed, request_of, sampling, stop=errors == "raise")
-    kept = _kept([list(prompts.items()), name, chat, system, dataclasses.asdict(sampling)])
-    with contextlib.closing(kept):
-        if not resume:
-            kept.forget()
+    what = [list(prompts.items()), name, chat, system, dataclasses.asdict(sampling)]
+    path = finished_rows.directory(session.settings) / f"{finished_rows.key_of(what)}.jsonl"
+    with contextlib.closing(FinishedRows(path, fits=found.fits, resume=resume)) as kept:
         found.run(kept, on_progress)
     if found.failed:
-        warnings.warn(_warning(found.failed, rows.length), stacklevel=2)
+        warnings.warn(_warning(found.failed, rows), stacklevel=2)
     values = [found.values.get(position) for position in range(rows.length)]
-    return rows.result(values, {position: error.message for position, error in sorted(found.failed.items())})
+    return _column(rows, values, {position: error.message for position, error in sorted(found.failed.items())})
+
+
+def _column(rows: Table, values: list[Any], errors: dict[int, str]) -> Any:
+    """Return a value for each row as what suits the table, with the errors of rows by position."""
+    if rows.index is None:
+        return MappedColumn(values, errors)
+    # As objects, so that None stays None and a list of samples a cell.
+    series = sys.modules["pandas"].Series(values, index=rows.index, dtype=object)
+    series.attrs["errors"] = errors
+    return series
 
 
 def _prompts(rows: Table, template: Template) -> tuple[dict[int, str], dict[int, GptNotebookError]]:
@@ -98,18 +120,13 @@ def _prompts(rows: Table, template: Template) -> tuple[dict[int, str], dict[int,
     failed: dict[int, GptNotebookError] = {}
     for position in range(rows.length):
         try:
-            prompt = template.fill(lambda name, at=position: rows.text(name, columns[name][at]))  # type: ignore[misc]
+            prompt = template.fill(lambda name, at=position: cell_text(name, columns[name][at]))  # type: ignore[misc]
             check_text("the prompt", prompt)
         except InvalidRequest as error:
             failed[position] = error
         else:
             prompts[position] = prompt
     return prompts, failed
-
-
-def _kept(what: list[Any]) -> FinishedRows:
-    """Return what an earlier call has left that asked for the same."""
-    return FinishedRows(finished_rows.directory(session.settings) / f"{finished_rows.key_of(what)}.jsonl")
 
 
 class _Map:
@@ -136,6 +153,21 @@ class _Map:
     def _total(self) -> int:
         return len(self._prompts) + len(self._failed_before)
 
+    @property
+    def _count(self) -> int:
+        """How many rows nothing more is to be done for: the one count that is told everywhere."""
+        return len(self.values) + len(self.failed)
+
+    def fits(self, position: int, value: Any) -> bool:
+        """Whether this can be the value of a row here."""
+        texts = value if self._options.n > 1 else [value]
+        return (
+            position in self._prompts
+            and isinstance(texts, list)
+            and len(texts) == self._options.n
+            and all(isinstance(each, str) for each in texts)
+        )
+
     def run(self, kept: FinishedRows, on_progress: progress.Count | None) -> None:
         """Do the rows that are left.
 
@@ -149,7 +181,7 @@ class _Map:
                 while not self._complete(kept, bar, on_progress or bar):
                     pass
             except KeyboardInterrupt as error:
-                raise MapInterrupted(self._done(), total=self._total, kept=kept.kept) from error
+                raise MapInterrupted(self._done(), rows=self._count, total=self._total, kept=kept.kept) from error
             except GptNotebookError as error:
                 error.partial = self._done()
                 raise
@@ -159,11 +191,16 @@ class _Map:
         """Do what is left; return False where that was begun with other weights, so that all must be done again."""
         self.values, self.failed = dict(kept.values), dict(self._failed_before)
         left = [position for position in self._prompts if position not in self.values]
+        if self.values and not left:
+            # Only a request tells which weights there are now, so one row is done again.
+            left = [max(self.values)]
+            del self.values[left[0]]
         if self.values:
-            sys.stderr.write(
-                f"going on: {len(self.values):,} of {self._total:,} rows were done before (resume=False begins anew)\n"
+            progress.note(
+                f"going on: {self._count:,} of {self._total:,} rows were done before (resume=False begins anew)"
             )
-        report(len(self.values) + len(self.failed), self._total)
+        if not left:
+            report(self._count, self._total)
         prompts = [self._prompts[position] for position in left]
         rows = batches.rows(prompts, self._request_of, seeds=self._seeds(left))
         with contextlib.closing(rows) as events:
@@ -175,9 +212,10 @@ class _Map:
                         kept.begin(event.fingerprint)
                         if self.values and not kept.values:
                             return False
+                        report(self._count, self._total)
                     case batches.Row():
                         self._take(left[event.index], event, kept)
-                        report(len(self.values) + len(self.failed), self._total)
+                        report(self._count, self._total)
         return True
 
     def _seeds(self, positions: Sequence[int]) -> list[int] | None:
@@ -187,8 +225,8 @@ class _Map:
 
     def _take(self, position: int, row: batches.Row, kept: FinishedRows) -> None:
         if isinstance(row.error, RequestCancelled) or any(not each.complete for each in row.completions):
-            done, advice = len(self.values), "run it again to go on" if kept.kept else "run it again"
-            message = f"cancelled after {done:,} of {self._total:,} rows: {advice}"
+            advice = "run it again to go on" if kept.kept else "run it again"
+            message = f"cancelled after {self._count:,} of {self._total:,} rows: {advice}"
             raise RequestCancelled(message)
         if row.error is not None:
             self.failed[position] = row.error
@@ -209,9 +247,27 @@ class _Map:
         return tuple(self.values[position] for position in sorted(self.values))
 
 
-def _warning(failed: Mapping[int, GptNotebookError], total: int) -> str:
-    """Return one line that names the failing rows, the first few, and says of the first what is wrong with it."""
+def _warning(failed: Mapping[int, GptNotebookError], rows: Table) -> str:
+    """Return one line that names the failing rows, the first few, and says what is wrong with them or with the first."""
     positions = sorted(failed)
-    shown = ", ".join(f"{each:,}" for each in positions[:NAMED_ROWS]) + (", …" if len(positions) > NAMED_ROWS else "")
+    first, named = positions[0], positions[:NAMED_ROWS]
+    shown = ", ".join(f"{each:,}{_label(rows, each)}" for each in named) + (
+        ", …" if len(positions) > NAMED_ROWS else ""
+    )
     which = f"row {shown}" if len(positions) == 1 else f"rows {shown}"
-    return f"{len(positions):,} of {total:,} rows failed, {which}: {failed[positions[0]].message}"
+    line = f"{len(positions):,} of {rows.length:,} rows failed, {which}"
+    if len({error.message for error in failed.values()}) == 1:
+        return f"{line}: {failed[first].message}"
+    where = ".errors" if rows.index is None else '.attrs["errors"]'
+    return f"{line}; row {first:,}: {failed[first].message}; {where} has what is wrong with each"
+
+
+def _label(rows: Table, position: int) -> str:
+    """Return what the table's index calls a row, where that isn't its position."""
+    if rows.index is None:
+        return ""
+    (label,) = rows.index[position : position + 1].tolist()
+    if isinstance(label, int) and label == position:
+        return ""
+    shown = repr(label) if isinstance(label, str | tuple) else str(label)
+    return f" (index {shortened(shown)})"

@@ -179,6 +179,9 @@ class GenerateRequest:
     options: SamplingOptions = field(default_factory=SamplingOptions)
     attention: bool = False
     """Whether to keep the attention of prompt and completion as it is computed, for questions afterwards."""
+    exact: bool = True
+    """Whether a request with a seed, run alone, is to say the same to the bit whatever has been read before; without, it
+    takes all that is kept of its prompt's beginning, whose numbers may have been rounded in another order."""
 
     def __post_init__(self) -> None:
         """Refuse none or several prompts, and an empty conversation.

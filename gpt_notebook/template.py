@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.magics.interpolation import Placeholder
-from gpt_notebook.magics.interpolation import pieces as as_in_a_cell
-from gpt_notebook.suggestions import unknown_name
+from gpt_notebook.placeholders import Placeholder
+from gpt_notebook.placeholders import pieces as as_in_a_cell
+from gpt_notebook.suggestions import nearest
 
 _BRACES = re.compile(r"(?<!\{)\{\{(?P<doubled>[^{}]*+)\}\}(?!\})|\{(?P<name>[^{}]++)\}")
 
@@ -38,8 +38,11 @@ class Template:
         """Read a template for a table with these columns.
 
         Raises:
-            InvalidRequest: it names a column that the table doesn't have, or none at all.
+            InvalidRequest: it names a column that the table doesn't have, or none at all, or the table has none to name.
         """
+        if not columns:
+            message = "the table has no column that a template can name: columns need text names, so rename them"
+            raise InvalidRequest(message, param="table")
         found: list[str | Field] = []
         for piece in as_in_a_cell(text):
             found += _literal(piece, columns) if isinstance(piece, str) else [_field(piece, columns)]
@@ -64,7 +67,9 @@ def _field(place: Placeholder, columns: Sequence[str]) -> str | Field:
         return Field(place.name, place.before)
     if not place.meant:
         return place.as_typed
-    message = f"{unknown_name('column', place.name, columns)}; braces that are meant as such are doubled, {{{{{place.name}}}}}"
+    near = nearest(place.name, columns)
+    hint = f"Did you mean {near}?" if near else f"There are {', '.join(columns)}"
+    message = f"unknown column {place.name}: braces that are meant as such are doubled, {{{{{place.name}}}}}. {hint}"
     raise InvalidRequest(message, param="template")
 
 

@@ -1,4 +1,4 @@
-"""Text of a model made safe to show: a model can say any character, also those that command a terminal.
+"""Text made fit to show: short, and safe, as a model can say any character, also those that command a terminal.
 
 Escape sequences, other control characters and the marks that reorder lines are replaced by pictures of themselves; line
 ends and tabs stay, and so do the joiners that emoji and many scripts need.
@@ -16,7 +16,15 @@ _PICTURES: dict[int, str] = (
     | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 )
 
+SHOWN_CHARACTERS = 30
+"""How much of a text is enough to know it by."""
+
 
 def visible(text: str) -> str:
     """Return the text with its control characters made visible."""
     return text if text.isascii() and text.isprintable() else text.translate(_PICTURES)
+
+
+def shortened(text: str, characters: int = SHOWN_CHARACTERS) -> str:
+    """Return the beginning of a text that is longer than so many characters, with a sign that it goes on."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"

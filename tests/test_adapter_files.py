@@ -79,3 +79,25 @@ def test_the_listing_sees_what_has_changed(home):
 
 def test_no_home_is_no_adapters(home):
     assert adapter_files.listing(home) == []
+
+
+@pytest.mark.parametrize("shape", ["[NaN]", "[-3, 2]", "[1.5]", f"[{'9' * 4000}, 2]", "[true, 2]", "7"])
+def test_one_that_is_damaged_is_listed_by_its_name_and_hides_no_other(shape, home):
+    make(home / "adapters/pip")
+    damaged = make(home / "adapters/zoe")
+    weights = (damaged / "adapter_model.safetensors").read_bytes()
+    length = int.from_bytes(weights[:8], "little")
+    header = weights[8 : 8 + length].replace(b"[4, 2]", shape.encode())
+    (damaged / "adapter_model.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header + weights[8 + length :]
+    )
+    pip, zoe = adapter_files.listing(home)
+    assert (pip.name, pip.parameters) == ("pip", 14)
+    assert (zoe.name, zoe.parameters) == ("zoe", 0)
+    json.dumps([pip.parameters, zoe.parameters], allow_nan=False)
+
+
+def test_a_rank_without_end_is_damaged(home):
+    (make(home / "adapters/zoe") / "adapter_config.json").write_text('{"r": Infinity}')
+    (zoe,) = adapter_files.listing(home)
+    assert (zoe.name, zoe.rank) == ("zoe", 0)

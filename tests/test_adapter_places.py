@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from test_adapter_files import make
 
@@ -83,5 +85,13 @@ def test_the_best_step_is_what_a_small_file_says(home):
 @pytest.mark.parametrize("name", ["../../etc", "a/../../b", ".", "..", "", "pip/../pip", "~", "relative/path"])
 def test_a_name_leads_nowhere_else(name, home):
     make(home / "adapters/pip")
-    with pytest.raises(ModelNotFound, match="there is no (adapter|directory)"):
+    with pytest.raises(ModelNotFound, match=r"there is no (adapter|directory)"):
         adapter_places.locate(name, home)
+
+
+def test_a_pipe_in_place_of_the_best_step_holds_nobody_up(home):
+    place = home / "adapters/tale"
+    make(place / "checkpoints/9")
+    os.mkfifo(place / "best")
+    with pytest.raises(ModelNotFound, match="leave :best out"):
+        adapter_places.locate("tale:best", home)

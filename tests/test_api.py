@@ -75,6 +75,11 @@ def test_several_prompts_are_a_list_and_one_request(model_kernel):
     assert (body["prompts"], body["options"]["max_new_tokens"]) == (["Once", "Twice"], 3)
 
 
+def test_of_no_prompts_come_no_completions_and_nobody_is_asked(model_kernel):
+    assert gpt.generate([]) == gpt.generate([], n=2, attention=True) == []
+    assert model_kernel.requests("/v1/batch") == []
+
+
 def test_a_list_with_attention_is_worked_through_one_by_one(model_kernel):
     assert [each.text for each in gpt.generate(["Once", "Twice"], attention=True)] == [" upon a time"] * 2
     assert [body["prompt"] for body in model_kernel.requests("/v1/generate")] == ["Once", "Twice"]
@@ -148,7 +153,7 @@ def test_leaving_a_stream_early_stops_the_generation(model_kernel):
         (lambda: gpt.generate("x", stop=[1]), "stop must be"),
         (lambda: gpt.generate("x", system="s", chat=False), "a system text needs a chat"),
         (lambda: gpt.generate(3), "prompt must be a string or a list of strings"),
-        (lambda: gpt.generate([]), "prompt is empty"),
+        (lambda: gpt.generate([], temprature=1), "did you mean temperature"),
         (lambda: gpt.generate("x", model=" "), "a model needs a name"),
         (lambda: gpt.stream("x", n=2), "one sample"),
         (lambda: gpt.chat([]), "at least one message"),

@@ -130,6 +130,20 @@ def test_no_modules_import_each_other():
     assert {name: sorted(imported & set(unordered)) for name, imported in unordered.items()} == {}
 
 
+def test_no_packages_beside_each_other_import_each_other():
+    paths = {dotted(path): path for path in PACKAGE.rglob("*.py")}
+    packages = {path.parent for path in PACKAGE.glob("*/**/__init__.py")}
+    used = {package: set() for package in packages}
+    for path in paths.values():
+        imported = {paths[name] for name in modules_imported(path, paths) if name in paths}
+        for package in packages.intersection(path.parents):
+            beside = {each for each in packages if each.parent == package.parent and each != package}
+            used[package] |= {each for each in beside if any(other.is_relative_to(each) for other in imported)}
+    while leaves := {package for package, others in used.items() if not others & set(used)}:
+        used = {package: others for package, others in used.items() if package not in leaves}
+    assert {package.name: sorted(each.name for each in others & set(used)) for package, others in used.items()} == {}
+
+
 def test_the_map_in_contributing_names_every_module():
     text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
     names = {
@@ -149,3 +163,8 @@ def test_the_map_of_a_package_names_every_module_once(package):
     modules = {path.stem for path in (PACKAGE / package).glob("*.py")} - {"__init__"}
     packages = {path.parent.name for path in (PACKAGE / package).glob("*/__init__.py")}
     assert sorted(named) == sorted(modules | packages)
+
+
+def test_nobody_imports_the_magics_but_who_loads_them():
+    users = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py") if "magics" in parts_of_ours(path)}
+    assert users == {"magics", "__init__.py"}

@@ -11,10 +11,11 @@ import pytest
 from fake_model_kernel import Stream, batch, row
 
 import gpt_notebook as gpt
-from gpt_notebook import batches, progress
+from gpt_notebook import batches
 from gpt_notebook.batch_protocol import BatchStarted, RowFailed
+from gpt_notebook.display import progress
+from gpt_notebook.display.progress import Bar
 from gpt_notebook.errors import ConnectionLost, ContextLengthExceeded, GenerationInterrupted, PayloadTooLarge
-from gpt_notebook.progress import Bar
 from gpt_notebook.protocol import Done
 from gpt_notebook.settings import Settings
 from gpt_notebook.testing import FakeEngine, serving
@@ -111,14 +112,28 @@ def test_an_interrupt_keeps_what_was_done_and_stops_the_others(model_kernel, mon
 
     class Interrupting(Bar):
         def __call__(self, done: int, total: int) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
+            if done:
+                os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(progress, "bar", Interrupting)
     model_kernel.scripts["/v1/batch"] = script
     with pytest.raises(GenerationInterrupted) as caught:
         gpt.generate(["Once", "Twice", "Thrice"])
     assert [(each.prompt, each.complete) for each in caught.value.partial] == [("Twice", True)]
+    assert str(caught.value) == "Interrupted: the text above is incomplete."
     assert gone.wait(5)
+
+
+def test_the_count_begins_with_none_before_the_first_is_done(model_kernel, monkeypatch):
+    told = []
+
+    class Telling(Bar):
+        def __call__(self, done: int, total: int) -> None:
+            told.append((done, total))
+
+    monkeypatch.setattr(progress, "bar", Telling)
+    gpt.generate(["Once", "Twice"])
+    assert told == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_a_model_kernel_that_dies_leaves_what_was_done(model_kernel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fake_model_kernel import story
 
 from gpt_notebook.completion import Collector, Completion
-from gpt_notebook.protocol import Progress
+from gpt_notebook.protocol import Progress, Token, Tokens
 
 
 def collected(events) -> tuple[Completion, ...]:
@@ -47,3 +47,14 @@ def test_samples_are_kept_apart_and_each_knows_its_seed():
 def test_a_long_one_is_short_in_a_list():
     (completion,) = collected(story(*[" word"] * 500))
     assert len(repr(completion)) < 130
+
+
+def test_special_tokens_have_no_text_in_it_whether_it_streams_or_comes_whole():
+    started, *_ = events = story(" upon", " a")
+    end = Token(id=0, text="</s>", special=True)
+    (streamed,) = collected([*events[:3], Tokens(index=0, tokens=(end,))])
+    whole = Completion.of(
+        started, streamed.tokens, finish_reason=None, usage=streamed.usage, timing=streamed.timing, index=0
+    )
+    assert streamed.text == " upon a"
+    assert whole == streamed

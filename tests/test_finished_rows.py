@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import sys
@@ -18,7 +19,7 @@ from gpt_notebook.finished_rows import FinishedRows, key_of
 def opened():
     """Opens what is kept, for as long as the test lasts."""
     with contextlib.ExitStack() as stack:
-        yield lambda path: stack.enter_context(contextlib.closing(FinishedRows(path)))
+        yield lambda path, **how: stack.enter_context(contextlib.closing(FinishedRows(path, fits=fits, **how)))
 
 
 @pytest.fixture
@@ -26,8 +27,12 @@ def path(tmp_path):
     return tmp_path / "maps" / "key.jsonl"
 
 
+def fits(row, value):
+    return row in range(100) and (isinstance(value, str) or value == ["b", "ü"])
+
+
 def left_behind(path, values, fingerprint="f"):
-    kept = FinishedRows(path)
+    kept = FinishedRows(path, fits=fits)
     kept.begin(fingerprint)
     for row, value in values.items():
         kept.add(row, value)
@@ -59,20 +64,65 @@ def test_values_of_other_weights_are_forgotten(path, opened):
     assert (found.values, found.fingerprint) == ({2: "c"}, "other")
 
 
-@pytest.mark.parametrize("torn", [b'{"row": 1, "val', b'{"row": 1, "value": "b"}', b"{}\n", b"\0\0\n", b"[]\n"])
+@pytest.mark.parametrize(
+    "torn", [b'{"row": 1, "val', b'{"row": 1, "value": "b"}', b"{}\n", b"\0\0\n", b"[]\n", b"[" * 100_000 + b"\n"]
+)
 def test_a_torn_end_is_overwritten(path, torn, opened):
     left_behind(path, {0: "a"})
     path.write_bytes(path.read_bytes() + torn)
-    found = FinishedRows(path)
+    found = FinishedRows(path, fits=fits)
     assert found.values == {0: "a"}
     found.add(2, "c")
     found.close()
     assert opened(path).values == {0: "a", 2: "c"}
 
 
+@pytest.mark.parametrize(
+    "line", ['{"row": 1e999, "value": "x"}', '{"row": 1.0, "value": "x"}', '{"row": true, "value": "x"}',
+             '{"row": -5, "value": "x"}', '{"row": 1, "value": {"a": [1]}}', '{"row": 1, "value": null}']
+)  # fmt: skip
+def test_what_can_be_no_row_is_not_taken_for_one(path, line, opened):
+    left_behind(path, {0: "a"})
+    path.write_bytes(path.read_bytes() + line.encode() + b"\n")
+    left_behind(path, {2: "c"})
+    assert opened(path).values == {0: "a", 2: "c"}
+
+
+def test_what_is_not_to_be_gone_on_from_is_not_read(path, opened, monkeypatch):
+    left_behind(path, {0: "a"})
+    monkeypatch.setattr(FinishedRows, "_read", lambda *_: pytest.fail("it was read"))
+    kept = opened(path, resume=False)
+    assert (kept.values, kept.fingerprint, kept.kept, path.read_bytes()) == ({}, None, True, b"")
+
+
+def test_a_link_is_not_followed(path, opened, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("precious")
+    path.parent.mkdir()
+    path.symlink_to(other)
+    kept = opened(path, resume=False)
+    kept.begin("f")
+    kept.add(0, "a")
+    assert (other.read_text(), kept.kept) == ("precious", False)
+
+
+def test_a_pipe_is_not_waited_for(path, opened):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert not opened(path).kept
+
+
+def test_a_link_that_leads_nowhere_does_not_keep_others_from_leaving(path):
+    for number in range(finished_rows.MOST_FILES):
+        left_behind(path.with_name(f"{number}.jsonl"), {0: "a"})
+    path.with_name("link.jsonl").symlink_to("nowhere")
+    left_behind(path, {0: "a"})
+    assert len([each for each in path.parent.iterdir() if not each.is_symlink()]) < finished_rows.MOST_FILES + 1
+
+
 def test_a_file_that_says_nothing_leaves(path):
     left_behind(path, {0: "a"})
-    found = FinishedRows(path)
+    found = FinishedRows(path, fits=fits)
     found.forget()
     found.close()
     assert not path.exists()
@@ -118,6 +168,33 @@ def test_only_the_newest_stay(path):
     assert len(names) == finished_rows.MOST_FILES
     assert {"key", "24", "23"} <= names
     assert "0" not in names
+
+
+def test_what_a_running_map_holds_stays_however_old(path, opened):
+    running = opened(path.with_name("running.jsonl"))
+    running.begin("f")
+    running.add(0, "a")
+    os.utime(path.with_name("running.jsonl"), (0, 0))
+    for number in range(finished_rows.MOST_FILES):
+        left_behind(path.with_name(f"{number}.jsonl"), {0: "a"})
+    left_behind(path, {0: "a"})
+    running.add(1, "b")
+    running.close()
+    assert opened(path.with_name("running.jsonl")).values == {0: "a", 1: "b"}
+
+
+def test_a_file_that_is_removed_while_it_is_opened_is_made_anew(path, opened, monkeypatch):
+    real, calls = fcntl.flock, []
+
+    def flock(file, how):
+        if not calls:
+            path.unlink()
+        calls.append(how)
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    left_behind(path, {0: "a"})
+    assert opened(path).values == {0: "a"}
 
 
 def test_large_ones_leave_first_what_is_old(path, monkeypatch):

@@ -125,6 +125,22 @@ def test_progress_is_told(echo):
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_of_a_data_frame_comes_a_series_with_its_index(echo):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": ["x", ""]}, index=["first", "second"])
+    with pytest.warns(UserWarning, match="1 of 2 rows failed"):
+        frame["new"] = series = gpt.map(frame, "{a}")
+    assert frame.loc["first", "new"] == "1: x"
+    assert frame.loc["second", "new"] is None
+    assert series.attrs["errors"] == {1: "the cell of 'a' is empty"}
+    assert list(gpt.map(frame["a"].head(1), "{text}", n=2)) == [["2: x", "2: x"]]
+
+
+def test_a_row_without_the_column_fails(echo):
+    with pytest.warns(UserWarning, match="1 of 2 rows failed, row 1: the row has no 'a'"):
+        assert gpt.map([{"a": "x"}, {"b": "y"}], "{a}") == ["1: x", None]
+
+
 def test_an_empty_table_gives_an_empty_column_and_asks_nobody(model_kernel):
     assert gpt.map([], "{text}") == gpt.map({"a": []}, "{a}") == []
     assert asked(model_kernel) == []
@@ -133,7 +149,10 @@ def test_an_empty_table_gives_an_empty_column_and_asks_nobody(model_kernel):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: gpt.map(ROWS, "{txt}"), "unknown column txt: did you mean text?"),
+        (
+            lambda: gpt.map(ROWS, "{txt}"),
+            "unknown column txt: braces that are meant as such are doubled, {{txt}}. Did you mean text?",
+        ),
         (lambda: gpt.map({"a": []}, "{b}"), "unknown column b"),
         (lambda: gpt.map(ROWS, "Hello"), "the template has no {column}"),
         (lambda: gpt.map(ROWS, 5), "template must be a string, not int"),
@@ -162,7 +181,10 @@ def test_nonsense_is_refused_in_one_line_before_anything_is_started(settings, ke
 
 def test_failing_rows_are_told_by_position_and_the_others_go_on(echo, model_kernel):
     echo.fails = {"long": TOO_LONG}
-    line = "5 of 7 rows failed, rows 1, 2, 3, 4, 5: the cell of 'text' is empty (None)"
+    line = (
+        "5 of 7 rows failed, rows 1, 2, 3, 4, 5; row 1: the cell of 'text' is empty (None); "
+        ".errors has what is wrong with each"
+    )
     with pytest.warns(UserWarning, match=f"^{re.escape(line)}$"):
         column = gpt.map(["x", None, "long", "", "\ud83e", ["z"], "y"], "{text}")
     assert column == ["1: x", None, None, None, None, None, "1: y"]
@@ -170,6 +192,22 @@ def test_failing_rows_are_told_by_position_and_the_others_go_on(echo, model_kern
     assert list(column.errors) == [1, 2, 3, 4, 5]
     assert column.errors[2] == "too long"
     assert column.errors[4].startswith("the prompt holds half a character (U+D83E at 0)")
+
+
+@pytest.mark.parametrize(
+    ("index", "named"),
+    [
+        (None, "rows 0, 2"),
+        (["x", "y", "z"], "rows 0 (index 'x'), 2 (index 'z')"),
+        ([0, 7, 9], "rows 0, 2 (index 9)"),
+        ([("a", 1), ("a", 2), ("b", 1)], "rows 0 (index ('a', 1)), 2 (index ('b', 1))"),
+    ],
+)
+def test_a_warning_also_names_rows_as_their_index_does(echo, index, named):
+    pandas = pytest.importorskip("pandas")
+    line = f"2 of 3 rows failed, {named}; row 0: the cell of 'text' is empty; .attrs[\"errors\"] has what is wrong with each"
+    with pytest.warns(UserWarning, match=f"^{re.escape(line)}$"):
+        gpt.map(pandas.Series(["", "x", None], index=index, dtype=object), "{text}")
 
 
 def test_a_warning_names_the_first_rows_only(echo):
@@ -205,7 +243,7 @@ def test_what_failed_on_the_way_goes_on_where_it_was(echo, model_kernel, capsys)
     with pytest.warns(UserWarning, match="1 of 4 rows failed"):
         assert gpt.map(["x", "y", "z", None], "{text}") == ["1: x", "1: y", "2: z", None]
     assert asked(model_kernel) == [["x", "y", "z"], ["z"]]
-    assert capsys.readouterr().err == "going on: 2 of 4 rows were done before (resume=False begins anew)\n"
+    assert capsys.readouterr().err == "going on: 3 of 4 rows were done before (resume=False begins anew)\n"
 
 
 def test_an_interrupted_map_goes_on_where_it_was(echo, model_kernel):
@@ -216,9 +254,29 @@ def test_an_interrupted_map_goes_on_where_it_was(echo, model_kernel):
     with pytest.raises(MapInterrupted) as caught:
         gpt.map(["x", "y", "z"], "{text}", on_progress=interrupt)
     assert caught.value.partial == ("1: x", "1: y")
-    assert caught.value._render_traceback_() == ["Interrupted after 2 of 3 rows: run it again to go on."]
+    assert caught.value._render_traceback_() == [str(caught.value)]
+    assert str(caught.value) == "Interrupted after 2 of 3 rows: run it again to go on."
     assert gpt.map(["x", "y", "z"], "{text}") == ["1: x", "1: y", "2: z"]
     assert asked(model_kernel)[1] == ["z"]
+
+
+def test_rows_that_failed_count_as_done_in_all_that_is_told(echo, capsys):
+    echo.fails = {"y": TOO_LONG}
+    told = []
+
+    def interrupt(done: int, _total: int) -> None:
+        told.append(done)
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(MapInterrupted, match=r"^Interrupted after 3 of 4 rows"):
+        gpt.map(["x", "y", None, "z"], "{text}", on_progress=interrupt)
+    assert told == [1, 2, 3]
+    told.clear()
+    with pytest.warns(UserWarning, match="2 of 4 rows failed"):
+        gpt.map(["x", "y", None, "z"], "{text}", on_progress=lambda done, _: told.append(done))
+    assert told == [2, 3, 4]
+    assert capsys.readouterr().err.startswith("going on: 2 of 4 rows")
 
 
 def test_a_cancelled_map_goes_on_where_it_was(echo):
@@ -278,6 +336,18 @@ def test_beginning_anew_can_be_asked_for(echo):
     assert gpt.map(["x", "y"], "{text}", resume=False) == ["2: x", "2: y"]
 
 
+def test_rows_that_somebody_else_wrote_are_done_again_where_they_fit_nowhere(echo, model_kernel, kept):
+    echo.dies_at = "z"
+    with pytest.raises(ConnectionLost):
+        gpt.map(["x", "y", "z"], "{text}")
+    (file,) = kept()
+    lines = file.read_text().splitlines(keepends=True)[:2]
+    file.write_text("".join(lines) + '{"row": 1, "value": ["y"]}\n{"row": 99999, "value": "x"}\n')
+    echo.dies_at = None
+    assert gpt.map(["x", "y", "z"], "{text}") == ["1: x", "2: y", "2: z"]
+    assert asked(model_kernel)[1] == ["y", "z"]
+
+
 def test_rows_of_other_weights_are_done_again(echo, model_kernel):
     echo.dies_at = "z"
     with pytest.raises(ConnectionLost):
@@ -285,6 +355,31 @@ def test_rows_of_other_weights_are_done_again(echo, model_kernel):
     echo.dies_at, echo.fingerprint = None, "other"
     assert gpt.map(["x", "y", "z"], "{text}") == ["3: x", "3: y", "3: z"]
     assert asked(model_kernel)[-1] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "column"), [("f", ["1: x", "1: y", "2: z"]), ("other", ["3: x", "3: y", "3: z"])]
+)
+def test_the_weights_are_asked_for_also_where_every_row_is_done(echo, fingerprint, column):
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(MapInterrupted) as caught:
+        gpt.map(["x", "y", "z"], "{text}", on_progress=interrupt)
+    assert caught.value.partial == ("1: x", "1: y", "1: z")
+    echo.fingerprint = fingerprint
+    assert gpt.map(["x", "y", "z"], "{text}") == column
+
+
+def test_the_only_row_is_asked_for_again_where_it_is_done(echo):
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(MapInterrupted):
+        gpt.map(["x"], "{text}", on_progress=interrupt)
+    assert gpt.map(["x"], "{text}") == ["2: x"]
 
 
 def test_where_nothing_can_be_kept_the_user_is_told(echo, settings):

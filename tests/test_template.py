@@ -38,10 +38,10 @@ def test_it_asks_for_the_columns_that_it_names_once():
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{txet}", "unknown column txet: did you mean text?; braces that are meant as such are doubled, {{txet}}"),
+        ("{txet}", "unknown column txet: braces that are meant as such are doubled, {{txet}}. Did you mean text?"),
         (
             "{price} {text}",
-            "unknown column price: there are text, title, First name; braces that are meant as such are doubled, {{price}}",
+            "unknown column price: braces that are meant as such are doubled, {{price}}. There are text, title, First name",
         ),
         (
             "Summarise",
@@ -57,3 +57,8 @@ def test_what_would_spoil_every_row_is_refused(template, message):
     with pytest.raises(InvalidRequest) as refusal:
         Template.of(template, COLUMNS)
     assert refusal.value.message == message
+
+
+def test_a_table_without_a_column_that_can_be_named_is_refused():
+    with pytest.raises(InvalidRequest, match=r"^the table has no column .*: columns need text names, so rename them$"):
+        Template.of("{text}", ())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpt_notebook import arguments, progress
+from gpt_notebook import arguments
 from gpt_notebook.attention_maps import spelling
 from gpt_notebook.attention_maps.arrays import matrix
 from gpt_notebook.attention_maps.kept import KeptAttention, OnProgress, answer_to
@@ -22,15 +23,15 @@ from gpt_notebook.attention_protocol import (
     ScoreKind,
 )
 from gpt_notebook.completion import Completion
+from gpt_notebook.display import progress
 from gpt_notebook.errors import GptNotebookError, InvalidRequest
 from gpt_notebook.protocol import Token
 from gpt_notebook.session import Model, session
 from gpt_notebook.token_stream import TokenStream
+from gpt_notebook.visible_text import shortened
 
 if TYPE_CHECKING:
     from gpt_notebook.attention_maps.arrays import Matrix
-
-SHOWN_CHARACTERS = 30
 
 
 def attention(
@@ -120,22 +121,23 @@ def head_scores(
     arguments.one_of("kind", kind, SCORE_KINDS)
     special = arguments.true_or_false("add_special_tokens", add_special_tokens)
     name = arguments.local_model(session.resolve(model))
-    report = on_progress or progress.bar(f"{kind} scores")
     scores: list[Matrix] = []
     lacking: list[str] = []
-    report(0, len(texts))
-    for index, text in enumerate(texts):
-        try:
-            kept = KeptAttention.of(AttentionRequest(model=name, text=text, add_special_tokens=special, brief=True))
-            lack = _lack(kept.part(part), kept, query, key) if kind == "from-to" else ""
-            if lack:
-                lacking.append(f"text {index} ({_short(text)}): {lack}")
-            else:
-                scores.append(Attention(kept).scores(kind, query=query, key=key, part=part))
-        except GptNotebookError as error:
-            message = f"text {index} ({_short(text)}): {error.message}"
-            raise type(error)(message, param=error.param) from error
-        report(index + 1, len(texts))
+    with contextlib.closing(progress.bar(f"{kind} scores")) as bar:
+        report = on_progress or bar
+        report(0, len(texts))
+        for index, text in enumerate(texts):
+            try:
+                kept = KeptAttention.of(AttentionRequest(model=name, text=text, add_special_tokens=special, brief=True))
+                lack = _lack(kept.part(part), kept, query, key) if kind == "from-to" else ""
+                if lack:
+                    lacking.append(f"text {index} ({shortened(text)!r}): {lack}")
+                else:
+                    scores.append(Attention(kept).scores(kind, query=query, key=key, part=part))
+            except GptNotebookError as error:
+                message = f"text {index} ({shortened(text)!r}): {error.message}"
+                raise type(error)(message, param=error.param) from error
+            report(index + 1, len(texts))
     if not scores:
         raise InvalidRequest(
             lacking[0] if len(texts) == 1 else f"none of the {len(texts)} texts has both: {lacking[0]}"
@@ -218,8 +220,3 @@ def _patching(found: Patched) -> Patching:
         model=found.model,
         fingerprint=found.fingerprint,
     )
-
-
-def _short(text: str) -> str:
-    shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-    return repr(shown)

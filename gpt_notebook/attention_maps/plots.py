@@ -14,6 +14,7 @@ from gpt_notebook.attention_maps.places import Range
 from gpt_notebook.attention_maps.token_names import name_of
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import Token
+from gpt_notebook.visible_text import shortened
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -104,8 +105,4 @@ def _without_sink(weights: Array) -> Array:
 
 
 def _names(tokens: Sequence[Token], interval: tuple[int, int]) -> list[str]:
-    return [f"{_short(name_of(tokens[i]))} ({i})" for i in range(*interval)]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    return [f"{shortened(name_of(tokens[i]), MAX_NAME)} ({i})" for i in range(*interval)]

@@ -78,7 +78,9 @@ def status_report(status: Status, default_model: str) -> Report:
         parts = [f"{size(taken)} of them {what}" for taken, what in kinds if taken]
         facts.append(("memory", " · ".join((held, *parts, f"process {size(memory.process)}"))))
         if memory.running or memory.prefixes:
-            running = f"{size(memory.running)} {'of running texts' if status.requests else 'held ready for the next text'}"
+            running = (
+                f"{size(memory.running)} {'of running texts' if status.requests else 'held ready for the next text'}"
+            )
             kept = f"{running}, {size(memory.prefixes)} of earlier ones"
             facts.append(("caches", f"{kept} · at most {size(memory.caches_budget)}"))
         if status.memory.captures:

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpt_notebook.errors import TooManyRequests
-from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.generation import Generation
-from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Asked
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.protocol import RequestInfo, RequestState, Timing
 
 
@@ -30,31 +29,18 @@ class Request:
     cancelled: bool = False
     generated_before: int = 0
     """Tokens of work beside it that has ended."""
-    adapter: LoadedAdapter | None = None
-    """What is added to its model."""
-    _loaded: LoadedModel | None = None
+    _served: Served | None = None
     _beside: weakref.WeakSet[Request] = field(default_factory=weakref.WeakSet)
 
     @property
-    def loaded(self) -> LoadedModel:
-        """The model, once it has been loaded."""
-        assert self._loaded is not None  # noqa: S101 - whoever asks has waited for it
-        return self._loaded
+    def served(self) -> Served:
+        """What answers it, once that has been loaded."""
+        assert self._served is not None  # noqa: S101 - whoever asks has waited for it
+        return self._served
 
-    @loaded.setter
-    def loaded(self, model: LoadedModel) -> None:
-        self._loaded = model
-
-    @property
-    def fingerprint(self) -> str:
-        """Which model exactly it is, with its adapter."""
-        return self.loaded.fingerprint if self.adapter is None else self.adapter.fingerprint
-
-    @contextlib.contextmanager
-    def used(self) -> Iterator[None]:
-        """Keep model and adapter from being evicted."""
-        with self.loaded.used(), contextlib.nullcontext() if self.adapter is None else self.adapter.used():
-            yield
+    @served.setter
+    def served(self, served: Served) -> None:
+        self._served = served
 
     def cancel(self) -> None:
         """Stop before the next step."""
@@ -66,7 +52,7 @@ class Request:
 
     def beside(self) -> Request:
         """Return an entry for other work or another model of the same request: it counts as part of it, and ends with it."""
-        other = Request(self.id, self.model, cancelled=self.cancelled, adapter=self.adapter, _loaded=self._loaded)
+        other = Request(self.id, self.model, cancelled=self.cancelled, _served=self._served)
         self._beside.add(other)
         return other
 

@@ -111,20 +111,20 @@ class Engine:
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token):
                 yield progress
-            model = entry.loaded
-            with entry.used():
-                prompt = await asyncio.to_thread(prompts.prepare, model, request)
+            served = entry.served
+            with served.used():
+                prompt = await asyncio.to_thread(prompts.prepare, served.model, request)
                 entry.prompt_tokens = len(prompt.token_ids)
                 yield Started(
                     id=entry.id,
                     model=entry.model,
-                    fingerprint=entry.fingerprint,
+                    fingerprint=served.fingerprint,
                     prompt=prompt.text,
                     prompt_token_ids=tuple(prompt.token_ids),
                     options=prompt.options,
                 )
                 budget = self._inspection.captures.budget if request.attention else None
-                work = Generation(model, prompt, adapter=entry.adapter, attention_budget=budget)
+                work = Generation.of(served, prompt, attention_budget=budget)
                 async with contextlib.aclosing(self._runner.run(entry, work)) as events:
                     async for event in events:
                         if isinstance(event, Capture):
@@ -137,7 +137,7 @@ class Engine:
         """Yield the events of generations from many prompts; see `rows`."""
 
         def run(entry: Request, prompt: Prompt) -> AsyncGenerator[Any]:
-            return self._runner.run(entry, Generation(entry.loaded, prompt, adapter=entry.adapter, background=True))
+            return self._runner.run(entry, Generation.of(entry.served, prompt, background=True))
 
         return rows.batch(self._runner, request, run, hub_token=hub_token)
 
@@ -150,8 +150,8 @@ class Engine:
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token):
                 yield progress
-            model = entry.loaded
-            with entry.used():
+            model = entry.served.model
+            with entry.served.used():
                 texts = await asyncio.to_thread(prompts.texts_to_score, model, request)
                 async with contextlib.aclosing(self._runner.run(entry, Scoring(model, texts))) as events:
                     async for event in events:
@@ -165,13 +165,11 @@ class Engine:
             GptNotebookError: it can't be done.
         """
         with self._runner.admitted(request.model) as entry:
-            model = await self._runner.loaded(entry, hub_token)
-            with entry.used():
-                ids = await asyncio.to_thread(prompts.encode, model, request.prompt)
-                prompts.check_length(model, len(ids))
-                async with contextlib.aclosing(
-                    self._runner.run(entry, NextToken(model, ids, request.k, adapter=entry.adapter))
-                ) as tokens:
+            served = await self._runner.loaded(entry, hub_token)
+            with served.used():
+                ids = await asyncio.to_thread(prompts.encode, served.model, request.prompt)
+                prompts.check_length(served.model, len(ids))
+                async with contextlib.aclosing(self._runner.run(entry, NextToken(served, ids, request.k))) as tokens:
                     return [token async for token in tokens]
 
     async def tokenize(self, request: TokenizeRequest, *, hub_token: str | None = None) -> list[Token]:
@@ -181,7 +179,7 @@ class Engine:
             GptNotebookError: the model can't be loaded.
         """
         with self._runner.admitted(request.model) as entry:
-            model = await self._runner.loaded(entry, hub_token, kinds=EVERY_KIND)
+            model = (await self._runner.loaded(entry, hub_token, kinds=EVERY_KIND)).model
 
             def work() -> list[Token]:
                 ids = model.tokenizer(request.text, add_special_tokens=request.add_special_tokens)["input_ids"]
@@ -198,7 +196,7 @@ class Engine:
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token, dtype=request.dtype, kinds=EVERY_KIND):
                 yield progress
-            yield Loaded(model=replace(entry.loaded.info(), name=entry.model))
+            yield Loaded(model=replace(entry.served.model.info(), name=entry.model))
             yield Done()
 
     def inspect(self, request: StreamRequest, *, hub_token: str | None = None) -> AsyncGenerator[AttentionEvent]:
@@ -217,11 +215,8 @@ class Engine:
             ModelInUse: requests are using it.
         """
         name = self._models.name_of(model)
-        before = {model.fingerprint for model in self._models.loaded()}
         self._models.unload(name)
         self._inspection.forget(name)
-        for fingerprint in before - {model.fingerprint for model in self._models.loaded()}:
-            self._runner.caches.prefixes.forget(fingerprint)
 
     def cancel(self, ids: tuple[str, ...] | None) -> int:
         """Stop the requests named, or all, before their next token; return how many there were."""

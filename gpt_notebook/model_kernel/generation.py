@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
+from typing import Self
 
 from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.model_kernel import sampling
-from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.attention.capture import Capture, Text
 from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.recorder import Recorder
@@ -19,6 +20,7 @@ from gpt_notebook.model_kernel.attention.recording import check_budget
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.scheduler import Asked
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.model_kernel.text import StopStrings
 from gpt_notebook.protocol import Finished, FinishReason, Token, Tokens, Usage
 
@@ -41,7 +43,7 @@ class Sample:
         self._text = model.vocabulary.stream(prompt.token_ids, strip_space=prompt.plain_dialogue)
         self._stop = StopStrings(prompt.stop)
 
-    def choose(self, row: sampling.Row) -> tuple[int, list[Token]]:
+    def choose(self, row: sampling.Logits) -> tuple[int, list[Token]]:
         """Choose the next token from logits (vocabulary,); return its id and the tokens to show now."""
         choice = sampling.choose(row, self._options, self._draws)
         self.generated += 1
@@ -67,41 +69,54 @@ class Generation(Asked):
 
     def __init__(
         self,
-        model: LoadedModel,
-        prompt: Prompt,
+        served: Served,
+        prompt_ids: Sequence[int],
+        samples: Sequence[Sample] = (),
         *,
-        adapter: LoadedAdapter | None = None,
+        max_new_tokens: int = 0,
+        repeatable: bool = True,
         attention_budget: int | None = None,
         background: bool = False,
     ) -> None:
         """Begin before the prompt is read.
 
         Args:
-            model: what generates.
-            prompt: where it starts.
-            adapter: what is added to the model.
+            served: what generates.
+            prompt_ids: the tokens of the prompt.
+            samples: what follows it; with none the prompt is read, and that was all.
+            max_new_tokens: how long each of them may get.
+            repeatable: whether the same tokens are to come whenever it runs alone, even if bits have to be computed
+                again for it.
             attention_budget: for an attention that is recorded on the way, how many bytes those of all samples may
                 take; emits a `Capture` for each sample before its end. None: no attention.
             background: whether those come first for whom somebody waits.
         """
         super().__init__()
-        self.model = model
-        self.adapter = adapter
-        self.prompt_ids = prompt.token_ids
-        self.repeatable = prompt.repeatable
-        """Whether the same tokens are to come whenever it runs alone, even if bits have to be computed again for it."""
+        self.served = served
+        self.prompt_ids = prompt_ids
+        self.repeatable = repeatable
         self.background = background
-        self.samples = [Sample(i, model, prompt) for i in range(prompt.options.n)]
-        self.longest = len(prompt.token_ids) + prompt.options.max_new_tokens
+        self.samples = samples
+        self.longest = len(prompt_ids) + max_new_tokens
         """How many tokens prompt and completion may come to."""
         self.first_step: float | None = None
         self.first_token: float | None = None
         self._attention_budget = attention_budget
 
-    @property
-    def fingerprint(self) -> str:
-        """The identity of the model with its adapter."""
-        return self.model.fingerprint if self.adapter is None else self.adapter.fingerprint
+    @classmethod
+    def of(
+        cls, served: Served, prompt: Prompt, *, attention_budget: int | None = None, background: bool = False
+    ) -> Self:
+        """Return the generation of what a prompt asks for."""
+        return cls(
+            served,
+            prompt.token_ids,
+            [Sample(i, served.model, prompt) for i in range(prompt.options.n)],
+            max_new_tokens=prompt.options.max_new_tokens,
+            repeatable=prompt.repeatable,
+            attention_budget=attention_budget,
+            background=background,
+        )
 
     @property
     def generated(self) -> int:
@@ -122,18 +137,18 @@ class Generation(Asked):
         if self._attention_budget is None:
             return None
         try:
-            layout = layout_of(self.model)
+            layout = layout_of(self.served.model)
         except ModelUnsupported:  # Whoever asks for its attention is told.
             return None
         if not layout.in_pieces:
             return None
-        check_budget(self.model, self.longest * len(self.samples), self._attention_budget)
+        check_budget(self.served.model, self.longest * len(self.samples), self._attention_budget)
         return Recorder(self.longest)
 
-    def has_read(self, row: sampling.Row) -> None:
+    def has_read(self, row: sampling.Logits) -> None:
         """Take note, once, of the logits (vocabulary,) after the prompt."""
 
-    def advance(self, sample: Sample, row: sampling.Row) -> int | None:
+    def advance(self, sample: Sample, row: sampling.Logits) -> int | None:
         """Choose a sample's next token from logits (vocabulary,), and tell it; return its id, None when that was the end.
 
         Whoever runs it calls `finish` then.
@@ -159,9 +174,8 @@ class Generation(Asked):
     def keep_attention(self, sample: Sample, recorder: Recorder) -> None:
         """Emit what was recorded of `text_of` a sample, all of whose tokens have been read."""
         ids = self.text_of(sample)
-        model = self.model
-        name = model.source.name if self.adapter is None else f"{model.source.name}+{self.adapter.name}"
-        self.emit(Capture(name, self.fingerprint, Text(ids), layout_of(model), recorder.cut(len(ids))))
+        served = self.served
+        self.emit(Capture(served.name, served.fingerprint, Text(ids), layout_of(served.model), recorder.cut(len(ids))))
 
     def finish(self, sample: Sample) -> None:
         """Tell how a sample has ended."""

@@ -79,21 +79,18 @@ class Inspection:
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token, kinds=EVERY_KIND):
                 yield progress
-            model = entry.loaded
-            if request.fingerprint not in ("", entry.fingerprint):
+            served = entry.served
+            model = served.model
+            if request.fingerprint not in ("", served.fingerprint):
                 raise _changed(model, "name a model= to look with the weights that there are now")
-            with entry.used():
+            with served.used():
                 text = await asyncio.to_thread(text_of, model, request)
                 entry.prompt_tokens = len(text.token_ids)
-                capture = self.captures.find(identify(entry.fingerprint, entry.model, text))
+                capture = self.captures.find(identify(served.fingerprint, served.name, text))
                 if capture is None:
-                    async for event in self._run(
-                        entry,
-                        Recording(model, text, self.captures.budget),
-                    ):
+                    async for event in self._run(entry, Recording(served, text, self.captures.budget)):
                         if isinstance(event, Capture):
                             capture = event
-                            capture.model, capture.fingerprint = entry.model, entry.fingerprint
                         else:
                             yield event
                 assert capture is not None  # noqa: S101 - the work ended without an error
@@ -107,8 +104,8 @@ class Inspection:
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token):
                 yield progress
-            model = entry.loaded
-            with entry.used():
+            model = entry.served.model
+            with entry.served.used():
                 texts = await asyncio.to_thread(patch_texts, model, request)
                 work = Patching(model, texts.clean, texts.corrupt, answer=texts.answer, wrong=texts.wrong)
                 async for event in self._run(entry, work):
@@ -165,18 +162,18 @@ class Inspection:
         """Yield an attention and the model with the weights that it is of."""
         capture = self.captures.get(capture_id)
         entry.model = capture.model
-        model = await self._runner.loaded(entry, kinds=EVERY_KIND)
+        served = await self._runner.loaded(entry, kinds=EVERY_KIND)
         base = capture.fingerprint.partition("+")[0]
-        if model.fingerprint != base:
+        if served.model.fingerprint != base:
             # It may have left since, and come back in the dtype that its weights are stored in.
             weights, dtype = base.rsplit("-", 1)
-            if model.fingerprint.startswith(weights):
-                model = await self._runner.loaded(entry, kinds=EVERY_KIND, dtype=dtype)
-        if entry.fingerprint != capture.fingerprint:
-            raise _changed(model, "make it again with gpt.attention(…)")
-        with entry.used():
+            if served.model.fingerprint.startswith(weights):
+                served = await self._runner.loaded(entry, kinds=EVERY_KIND, dtype=dtype)
+        if served.fingerprint != capture.fingerprint:
+            raise _changed(served.model, "make it again with gpt.attention(…)")
+        with served.used():
             try:
-                yield MapSource(capture, model, entry.adapter)
+                yield MapSource(capture, served)
             finally:
                 self.captures.recount(capture)
 

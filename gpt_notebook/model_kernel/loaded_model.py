@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from gpt_notebook.model_kernel import linear, model_config
 from gpt_notebook.model_kernel.attention.layout import Layout
+from gpt_notebook.model_kernel.in_use import InUse
 from gpt_notebook.model_kernel.model_config import Kind, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.model_kernel.text import Vocabulary
@@ -23,7 +22,7 @@ SMALL = 30_000_000
 
 
 @dataclass(eq=False)
-class LoadedModel:
+class LoadedModel(InUse):
     """Weights in memory, their tokenizer, and who uses them."""
 
     source: Source
@@ -50,23 +49,11 @@ class LoadedModel:
     """How its attention can be seen, once somebody has asked."""
     batch: Any = None
     """The `Batch` of its generations, once there has been one; it refers back, so who lets the model go empties this."""
-    in_use: int = 0
-    last_used: float = field(default_factory=time.monotonic)
 
     @property
     def is_small(self) -> bool:
         """Whether one thread runs it fastest."""
         return self.parameters < SMALL
-
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Keep the model from being evicted."""
-        self.in_use += 1
-        try:
-            yield
-        finally:
-            self.in_use -= 1
-            self.last_used = time.monotonic()
 
     def unpack(self) -> None:
         """Let the packed copies of its weights go."""

@@ -26,10 +26,11 @@ import psutil
 import torch
 
 from gpt_notebook.adapter_places import split
-from gpt_notebook.errors import ModelInUse, ModelNotFound, ModelUnreachable, OutOfMemory
+from gpt_notebook.errors import ModelNotFound, ModelUnreachable, OutOfMemory
 from gpt_notebook.model_kernel import hub, linear, loading, model_config, weights
 from gpt_notebook.model_kernel.adapters.adapters import Adapters
 from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
+from gpt_notebook.model_kernel.in_use import refuse_in_use
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
@@ -39,6 +40,8 @@ from gpt_notebook.settings import MIB, Settings
 if TYPE_CHECKING:
     from gpt_notebook.model_kernel.weights import Source
 
+Left = Callable[[str], None]
+"""Takes the fingerprint of a model, or of one with its adapter."""
 Result = TypeVar("Result")
 Held = TypeVar("Held", LoadedModel, LoadedModel | LoadedAdapter)
 Key = tuple[str, str | None]
@@ -93,11 +96,12 @@ def _in(executor: ThreadPoolExecutor, work: Callable[[], Result]) -> asyncio.Fut
 class Models:
     """The models of one device."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Begin with none."""
+    def __init__(self, settings: Settings, *, left: Left = lambda _: None) -> None:
+        """Begin with none; `left` is told of what has been unloaded or replaced, not of what may come back when needed."""
         self.device = best_device(settings)
         self.budget = settings.memory_budget or int(device_memory(self.device) * BUDGET_SHARE)
         self._saved = settings.home_directory() / "models"
+        self._left = left
         self._loaded: dict[Key, LoadedModel] = {}
         self._replaced: list[LoadedModel] = []
         """Models whose files have been saved again while streams run on them."""
@@ -107,7 +111,7 @@ class Models:
         self._templates = TemplateProcess()
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
         self._downloader = ThreadPoolExecutor(max_workers=DOWNLOADS, thread_name_prefix="downloader")
-        self.adapters = Adapters(settings.home_directory(), make_room=self._make_room, placing=self._placing)
+        self.adapters = Adapters(settings.home_directory(), make_room=self._make_room, placing=self._placing, left=left)
 
     def name_of(self, model: str) -> str:
         """Return what to call a model: one that was saved by name goes by it, also when it is asked for by its path.
@@ -233,7 +237,7 @@ class Models:
         if len(still) < len(self._replaced):
             for model in self._replaced:
                 if not model.in_use:
-                    model.batch = None
+                    self._gone(model)
             self._replaced = still
             self._forget_adapters()
         return [*self._loaded.values(), *self._replaced]
@@ -318,15 +322,17 @@ class Models:
             loaded = ", ".join(sorted({k[0] for k in self._loaded})) or "none"
             message = f"{name} is not loaded; loaded: {loaded}"
             raise ModelNotFound(message)
-        if users := sum(self._loaded[k].in_use for k in keys):
-            message = (
-                f"{name} is in use by {users} request{'s' if users > 1 else ''}: wait, or stop them with %gpt cancel"
-            )
-            raise ModelInUse(message)
+        refuse_in_use(name, [self._loaded[k] for k in keys])
         for k in keys:
-            self._loaded.pop(k).batch = None
+            self._gone(self._loaded.pop(k))
         self._forget_adapters()
         self._give_back()
+
+    def _gone(self, model: LoadedModel) -> None:
+        """Let go of a model that has been unloaded or replaced, and tell."""
+        model.batch = None
+        model.gone = True
+        self._left(model.fingerprint)
 
     def _give_back(self) -> None:
         gc.collect()

@@ -28,7 +28,7 @@ class Prompt:
     """The user's stop strings, and what ends the model's turn in a plain dialogue."""
     plain_dialogue: bool = False
     repeatable: bool = False
-    """Whether somebody gave the seed, to get the same tokens again."""
+    """Whether somebody gave the seed, to get the same tokens again, to the bit where it runs alone."""
 
 
 def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
@@ -56,7 +56,7 @@ def prepare(model: LoadedModel, request: GenerateRequest) -> Prompt:
         seed=secrets.randbelow(SEEDS) if options.seed is None else options.seed,
         max_new_tokens=min(options.max_new_tokens, room),
     )
-    repeatable = options.seed is not None
+    repeatable = options.seed is not None and request.exact
     if rendered is None:
         return Prompt(text, ids, fitted, options.stop, repeatable=repeatable)
     return Prompt(text, ids, fitted, (*options.stop, *rendered.stop), rendered.plain, repeatable)

@@ -57,8 +57,8 @@ async def batch(
     with runner.admitted(request.model) as entry:
         async for progress in runner.load(entry, hub_token):
             yield progress
-        with entry.used():
-            yield BatchStarted(id=entry.id, model=entry.model, fingerprint=entry.fingerprint)
+        with entry.served.used():
+            yield BatchStarted(id=entry.id, model=entry.model, fingerprint=entry.served.fingerprint)
             rows = _Rows(entry, request, run)
             async with contextlib.aclosing(rows.events(in_flight)) as events:
                 async for event in events:
@@ -109,7 +109,7 @@ class _Rows:
         if self._entry.cancelled:
             return _cancelled()
         try:
-            return prompts.prepare(self._entry.loaded, self._request.alone(index))
+            return prompts.prepare(self._entry.served.model, self._request.alone(index))
         except GptNotebookError as error:
             return error
 

@@ -22,8 +22,9 @@ from gpt_notebook.model_kernel.batching.memory import CacheMemory
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
-from gpt_notebook.model_kernel.models import Models, device_memory
+from gpt_notebook.model_kernel.models import Models, best_device, device_memory
 from gpt_notebook.model_kernel.scheduler import Scheduler, Work
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.model_kernel.shortage import is_out_of_memory
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import MIB, Settings
@@ -39,11 +40,11 @@ class Runner:
 
     def __init__(self, settings: Settings) -> None:
         """Begin with no model loaded."""
-        self.models = Models(settings)
         self.admission = Admission(settings.max_requests)
         self.threads = settings.threads or os.cpu_count() or 1
         """How many CPU threads a step of a model that isn't small uses."""
-        self.caches = CacheMemory(settings.cache_budget or int(device_memory(self.models.device) * CACHE_SHARE))
+        self.caches = CacheMemory(settings.cache_budget or int(device_memory(best_device(settings)) * CACHE_SHARE))
+        self.models = Models(settings, left=self.caches.prefixes.forget)
         self._scheduler = Scheduler(str(self.models.device))
 
     def admitted(self, model: str) -> AbstractContextManager[Request]:
@@ -66,10 +67,10 @@ class Runner:
         async for found in self.models.ready(request.model, dtype=dtype, hub_token=hub_token, kinds=kinds):
             if isinstance(found, Progress):
                 yield found
-            else:
-                request.loaded = found
-        _, adapter = adapter_places.split(request.model)
-        request.adapter = None if adapter is None else await self.models.adapters.ready(request.loaded, adapter)
+                continue
+            _, name = adapter_places.split(request.model)
+            adapter = None if name is None else await self.models.adapters.ready(found, name)
+            request.served = Served(found, adapter, request.model)
         request.state = "queued"
 
     async def loaded(
@@ -79,11 +80,11 @@ class Runner:
         *,
         dtype: str | None = None,
         kinds: Kinds = GENERATING,
-    ) -> LoadedModel:
-        """Return the request's model, with nobody watching the progress."""
+    ) -> Served:
+        """Return what answers the request, with nobody watching the progress."""
         async for _ in self.load(request, hub_token, dtype=dtype, kinds=kinds):
             pass
-        return request.loaded
+        return request.served
 
     async def run(self, request: Request, work: Work | Generation) -> AsyncGenerator[Any]:
         """Hand work of a request whose model is loaded to the scheduler, and yield what it emits until it ends.
@@ -94,10 +95,10 @@ class Runner:
             GptNotebookError: the work failed; other requests go on.
         """
         if isinstance(work, Generation):
-            submit = functools.partial(self._batch_of(request.loaded).submit, work)
+            submit = functools.partial(self._batch_of(request.served.model).submit, work)
         else:
-            work.threads = self._threads_for(request.loaded)
-            work.inside = functools.partial(linear.adapted, request.adapter)
+            work.threads = self._threads_for(request.served.model)
+            work.inside = functools.partial(linear.adapted, request.served.adapter)
             submit = functools.partial(self._scheduler.submit, work)
         outbox = Outbox(asyncio.get_running_loop(), submit)
         work.emit, work.must_wait = outbox.put, outbox.must_wait

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gpt_notebook.errors import ModelDamaged
 from gpt_notebook.protocol import SamplingOptions
 
-Row = npt.NDArray[np.float32]
+Logits = npt.NDArray[np.float32]
 """The logits after one token, (vocabulary,)."""
 
 COLDEST = 1e-30
@@ -35,22 +36,28 @@ class Choice:
     """The most probable tokens and their logprobs, most probable first."""
 
 
-def choose(row: Row, options: SamplingOptions, draws: random.Random) -> Choice:
+def choose(row: Logits, options: SamplingOptions, draws: random.Random) -> Choice:
     """Choose the token that follows.
 
     Args:
         row: the model's logits.
         options: a temperature of 0 takes the most probable token, without a draw.
         draws: asked for one number for each draw.
+
+    Raises:
+        ModelDamaged: the logits are no numbers.
     """
-    best = int(row.argmax())
+    best = int(row.argmax())  # of NaN, if there is one
+    if not np.isfinite(row[best]):
+        message = "the model's numbers are NaN or infinite: load it in float32, or check its weights and its adapter"
+        raise ModelDamaged(message)
     token_id = best if options.temperature == 0 else drawn(*kept(row, options), draws.random())
     normalizer = log_sum(row)
-    top = top_tokens(row, options.logprobs, normalizer) if options.logprobs else []
+    top = top_tokens(torch.from_numpy(row), options.logprobs, normalizer) if options.logprobs else []
     return Choice(token_id, float(row[token_id]) - normalizer, top)
 
 
-def kept(row: Row, options: SamplingOptions) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+def kept(row: Logits, options: SamplingOptions) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Return the tokens that may be drawn, by their ids, and the probability of each.
 
     Args:
@@ -95,24 +102,19 @@ def drawn(ids: npt.NDArray[np.intp], probabilities: npt.NDArray[np.float64], dra
     return int(ids[min(np.searchsorted(ends, draw * ends[-1], side="right"), len(ids) - 1)])
 
 
-def log_sum(row: Row) -> float:
+def log_sum(row: Logits) -> float:
     """Return the logarithm of the sum of the exponentials, which makes logits logprobs."""
     largest = float(row.max())
     return largest + float(np.log(np.exp(row - row.max()).sum(dtype=np.float64)))
 
 
-def top_tokens(row: Row, k: int, normalizer: float) -> list[tuple[int, float]]:
-    """Return the ids and logprobs of the k most probable tokens, most probable first; all when there are fewer."""
-    best = torch.from_numpy(row).topk(min(k, len(row)))
-    return [(i, value - normalizer) for i, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
-
-
-def top_logprobs(logprobs: torch.Tensor, k: int) -> list[tuple[int, float]]:
+def top_tokens(row: torch.Tensor, k: int, normalizer: float = 0.0) -> list[tuple[int, float]]:
     """Return the ids and natural-log probabilities of the k most probable tokens, most probable first.
 
     Args:
-        logprobs: log-softmax of the logits, shape (vocabulary,).
+        row: logits (vocabulary,), or logprobs, on any device.
         k: how many; all of them when there are fewer.
+        normalizer: `log_sum` of logits; logprobs need none.
     """
-    best = logprobs.topk(min(k, logprobs.shape[0]))
-    return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    best = row.topk(min(k, row.shape[0]))
+    return [(i, value - normalizer) for i, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

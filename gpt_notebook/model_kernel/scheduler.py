@@ -57,9 +57,8 @@ class Asked:
     def end(self, error: BaseException | None = None) -> None:
         """Tell how it ended; a listener that fails must not end the thread that everybody else's work needs."""
         self.ended = True
-        if error is not None and not isinstance(
-            error, GptNotebookError
-        ):  # ours say all there is to say to whoever asked
+        # Ours say all there is to say to whoever asked.
+        if error is not None and not isinstance(error, GptNotebookError):
             logger.warning("a step failed: %s", type(error).__name__, exc_info=error)
         try:
             self.emit(error)

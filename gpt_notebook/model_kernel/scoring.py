@@ -7,13 +7,12 @@ from collections.abc import Sequence as Ids
 import torch
 
 from gpt_notebook.model_kernel import sampling
-from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
-from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.model_kernel.sequence import Sequence
-from gpt_notebook.protocol import SamplingOptions, Scored, TextScore, Token
+from gpt_notebook.model_kernel.served import Served
+from gpt_notebook.protocol import Scored, TextScore, Token
 
 
 class Scoring(Work):
@@ -55,16 +54,12 @@ class Scoring(Work):
 class NextToken(Generation):
     """A prompt that nothing follows: it is read as that of a generation is, and the most probable next tokens are emitted."""
 
-    def __init__(
-        self, model: LoadedModel, token_ids: list[int], k: int, *, adapter: LoadedAdapter | None = None
-    ) -> None:
+    def __init__(self, served: Served, token_ids: list[int], k: int) -> None:
         """Take the ids of a prompt, at least one."""
-        super().__init__(model, Prompt("", token_ids, SamplingOptions(), (), repeatable=True), adapter=adapter)
-        self.samples = []
-        self.longest = len(token_ids)
+        super().__init__(served, token_ids)
         self._k = k
 
-    def has_read(self, row: sampling.Row) -> None:
+    def has_read(self, row: sampling.Logits) -> None:
         """Emit the most probable tokens."""
-        for token_id, logprob in sampling.top_tokens(row, self._k, sampling.log_sum(row)):
-            self.emit(self.model.vocabulary.token(token_id, logprob))
+        for token_id, logprob in sampling.top_tokens(torch.from_numpy(row), self._k, sampling.log_sum(row)):
+            self.emit(self.served.model.vocabulary.token(token_id, logprob))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Ids
 from typing import Any
 
 import torch
+from transformers import PretrainedConfig
 
 from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.reading import last_only
@@ -32,6 +34,8 @@ class Sequence:
         self.recorder = recorder
         self._token_ids: list[int] = []
         self._cache: dict[str, Any] = {}
+        self.bytes = 0
+        """What its cache takes, as far as the tensors in it can be found."""
 
     def __len__(self) -> int:
         return len(self._token_ids)
@@ -54,6 +58,9 @@ class Sequence:
         with self._watched():
             out = self._model.module(input_ids=inputs, use_cache=True, **self._cache, **options)
         self._cache = {name: out[name] for name in CACHE_NAMES if out.get(name) is not None}
+        self.bytes = sum(
+            {each.untyped_storage().data_ptr(): each.nbytes for each in _tensors(self._cache, set())}.values()
+        )
         logits: torch.Tensor = out.logits[0].float()  # (token, vocabulary)
         return logits[-len(token_ids) :] if all_logits else logits[-1]
 
@@ -67,4 +74,24 @@ class Sequence:
         other = Sequence(self._model, self.recorder.fork() if self.recorder is not None else None)
         other._token_ids = list(self._token_ids)
         other._cache = copy.deepcopy(self._cache)
+        other.bytes = self.bytes
         return other
+
+
+def _tensors(value: Any, seen: set[int]) -> Iterator[torch.Tensor]:
+    """Yield the tensors in a cache of whatever kind."""
+    if isinstance(value, torch.Tensor):
+        yield value
+        return
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    within: Any = ()
+    if isinstance(value, Mapping):
+        within = value.values()
+    elif isinstance(value, list | tuple):
+        within = value
+    elif type(value).__module__.startswith("transformers.") and not isinstance(value, PretrainedConfig):
+        within = vars(value).values()
+    for each in within:
+        yield from _tensors(each, seen)

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gpt_notebook import arguments, progress
+from gpt_notebook import arguments
 from gpt_notebook.attention_maps import functions
 from gpt_notebook.attention_maps.kept import KeptAttention
 from gpt_notebook.attention_maps.maps import Attention
 from gpt_notebook.attention_protocol import AttentionRequest, Part
 from gpt_notebook.completion import Completion
+from gpt_notebook.display import progress
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import TokenizeRequest

@@ -64,6 +64,11 @@ export interface GenerateRequest {
   options?: SamplingOptions;
   /** Whether to keep the attention of prompt and completion as it is computed, for questions afterwards. */
   attention?: boolean;
+  /**
+   * Whether a request with a seed, run alone, is to say the same to the bit whatever has been read before; without, it
+   * takes all that is kept of its prompt's beginning, whose numbers may have been rounded in another order.
+   */
+  exact?: boolean;
 }
 
 /** Load a model and keep it. */

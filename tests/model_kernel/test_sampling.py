@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
+from gpt_notebook.errors import ModelDamaged
 from gpt_notebook.model_kernel import sampling
 from gpt_notebook.protocol import SamplingOptions
 
@@ -103,6 +104,15 @@ def test_logprobs_are_those_of_the_logits_as_they_were():
 
 def test_more_alternatives_than_tokens_are_all_tokens():
     row = np.array([1.0, 3.0, 2.0], np.float32)
-    assert [i for i, _ in sampling.top_tokens(row, 20, sampling.log_sum(row))] == [1, 2, 0]
+    assert [i for i, _ in sampling.top_tokens(torch.from_numpy(row), 20, sampling.log_sum(row))] == [1, 2, 0]
     logprobs = torch.from_numpy(row).log_softmax(-1)
-    assert [i for i, _ in sampling.top_logprobs(logprobs, 20)] == [1, 2, 0]
+    assert [i for i, _ in sampling.top_tokens(logprobs, 20)] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_no_token_is_chosen_from_what_is_no_number(bad, temperature):
+    row = ROW.copy()
+    row[7] = bad
+    with pytest.raises(ModelDamaged, match="NaN or infinite"):
+        sampling.choose(row, SamplingOptions(temperature=temperature), Random(0))

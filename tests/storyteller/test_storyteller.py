@@ -1,4 +1,3 @@
-
 """The bundled model: its stories hold together, its tokenizer loses nothing, and it remembers who it talks about."""
 
 from __future__ import annotations

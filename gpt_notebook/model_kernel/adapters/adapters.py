@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 
 from gpt_notebook import adapter_files, adapter_places
-from gpt_notebook.errors import ModelInUse, ModelNotFound, ModelUnsupported
+from gpt_notebook.errors import ModelNotFound, ModelUnsupported
 from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.adapters.lora import Lora
+from gpt_notebook.model_kernel.in_use import refuse_in_use
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.protocol import AdapterInfo
 
@@ -31,14 +32,18 @@ MakeRoom = Callable[[str, int], None]
 class Adapters:
     """The adapters of the models of one device."""
 
-    def __init__(self, home: Path, *, make_room: MakeRoom, placing: asyncio.Lock) -> None:
+    def __init__(
+        self, home: Path, *, make_room: MakeRoom, placing: asyncio.Lock, left: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Begin with none.
 
         Args:
             home: where the adapters are that have a name.
             make_room: what knows the budget.
             placing: held from finding room until it is taken.
+            left: told of the fingerprints of those that have been unloaded or replaced.
         """
+        self._left = left
         self._home = home
         self._make_room = make_room
         self._placing = placing
@@ -140,11 +145,10 @@ class Adapters:
             there = ", ".join(sorted(f"{each.model}+{each.name}" for each in self._loaded.values())) or "none"
             message = f"{model}+{name} is not loaded; loaded adapters: {there}"
             raise ModelNotFound(message)
-        if users := sum(each.in_use for each in found):
-            message = f"{model}+{name} is in use by {users} request{'s' if users > 1 else ''}: wait, or stop them with %gpt cancel"
-            raise ModelInUse(message)
+        refuse_in_use(f"{model}+{name}", found)
         for each in found:
             self.drop(each)
+            self._gone(each)
 
     def idle(self) -> list[LoadedAdapter]:
         """Return those that nobody uses."""
@@ -166,8 +170,13 @@ class Adapters:
         current = {(fingerprint, digest) for (fingerprint, _), digest in self._asked.items()}
         for each in self.idle():
             if (each.model_fingerprint, each.digest) not in current:
-                del self._loaded[each.model_fingerprint, each.digest]
+                self._gone(self._loaded.pop((each.model_fingerprint, each.digest)))
         self._asked = {place: digest for place, digest in self._asked.items() if (place[0], digest) in self._loaded}
+
+    def _gone(self, adapter: LoadedAdapter) -> None:
+        """Tell of an adapter that has been unloaded or replaced."""
+        adapter.gone = True
+        self._left(adapter.fingerprint)
 
     def clear(self) -> None:
         """Let everything go."""

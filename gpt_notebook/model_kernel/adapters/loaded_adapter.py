@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from gpt_notebook.model_kernel.in_use import InUse
 from gpt_notebook.protocol import AdapterInfo
 
 
@@ -25,7 +24,7 @@ class Matrices(NamedTuple):
 
 
 @dataclass(eq=False)
-class LoadedAdapter:
+class LoadedAdapter(InUse):
     """LoRA weights in memory; nothing that happens to their files changes them."""
 
     name: str
@@ -47,8 +46,6 @@ class LoadedAdapter:
     by_row: bool
     """Whether all of its layers read the rows of a pass as they are. The experts of a mixture read some of them, so that
     nobody knows which are whose; such an adapter can only be added to all rows."""
-    in_use: int = 0
-    last_used: float = field(default_factory=time.monotonic)
 
     @property
     def fingerprint(self) -> str:
@@ -68,13 +65,3 @@ class LoadedAdapter:
             models=(self.model,),
             in_use=self.in_use,
         )
-
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Keep the adapter from being evicted."""
-        self.in_use += 1
-        try:
-            yield
-        finally:
-            self.in_use -= 1
-            self.last_used = time.monotonic()

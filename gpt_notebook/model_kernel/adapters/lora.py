@@ -23,6 +23,9 @@ from gpt_notebook.model_kernel.adapters.loaded_adapter import Matrices
 from gpt_notebook.model_kernel.linear import Operator
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
+LARGEST_SCALING = 1e6
+"""What an adapter's sum may be multiplied by; more is no training's result, and soon beyond what numbers can be."""
+
 BEYOND_LORA = {
     "use_dora": "DoRA",
     "modules_to_save": "whole layers that were trained with it (modules_to_save)",
@@ -210,7 +213,12 @@ class Lora:
             if not bool(torch.isfinite(tensor).all()):
                 self._damaged(f"lora_{letter} of {layer} holds NaN or infinity", advice="train it again")
         alpha = _by_pattern(self._alphas, layer, self._alpha)
-        scaling = alpha / math.sqrt(rank) if self._config.get("use_rslora") else alpha / rank
+        try:
+            scaling = float(alpha) / (math.sqrt(rank) if self._config.get("use_rslora") else rank)
+        except OverflowError:
+            scaling = math.inf
+        if scaling > LARGEST_SCALING:
+            self._damaged(f"{adapter_places.CONFIG} scales {layer} by {scaling:.0e}", advice="train it again")
         return Matrices(_kept(a, device), _kept(b, device), scaling)
 
     def _trained_on(self) -> str:

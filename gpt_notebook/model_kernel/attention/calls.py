@@ -23,7 +23,7 @@ class AttentionCall:
     value: torch.Tensor
     """(batch, key head, key, value dimension)."""
     output: torch.Tensor
-    """(batch, query, head, value dimension), before the output projection."""
+    """(batch, query, head, value dimension), before the output projection; the query, until it has been computed."""
     scaling: float | None = None
     mask: torch.Tensor | None = None
     """(batch or 1, 1 or head, query, key): True where attention is allowed, or a number to add."""

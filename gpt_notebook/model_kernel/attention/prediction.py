@@ -58,5 +58,5 @@ class Prediction(Computation):
 
     def most_probable(self, logprobs: torch.Tensor) -> tuple[Token, ...]:
         """Return the most probable tokens of a distribution (vocabulary,), most probable first, with their logprobs."""
-        best = sampling.top_logprobs(logprobs, self._k)
+        best = sampling.top_tokens(logprobs, self._k)
         return tuple(self.model.vocabulary.token(token_id, logprob) for token_id, logprob in best)

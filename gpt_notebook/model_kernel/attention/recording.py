@@ -17,6 +17,7 @@ from gpt_notebook.model_kernel.attention.recorder import QUERY_AND_KEY, Layer, P
 from gpt_notebook.model_kernel.attention.watching import watching
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Work
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import MIB
 
@@ -27,10 +28,11 @@ REPORT_TOKENS = 256
 class Recording(Computation):
     """Reads a text and emits its `Capture`, with `Progress` before."""
 
-    def __init__(self, model: LoadedModel, text: Text, budget: int) -> None:
+    def __init__(self, served: Served, text: Text, budget: int) -> None:
         """Take a text that fits the model; its capture may take `budget` bytes."""
         super().__init__()
-        self._model = model
+        self._served = served
+        self._model = served.model
         self._text = text
         self._budget = budget
 
@@ -43,20 +45,20 @@ class Recording(Computation):
             if total > REPORT_TOKENS:
                 self.emit(Progress(stage="recording", model=self._model.source.name, done=done, total=total))
 
-        capture = yield from record(self, self._model, self._text, on_progress=report)
+        capture = yield from record(self, self._served, self._text, on_progress=report)
         # Masks and biases of some families grow with the square of the text, and are known only now.
         _refuse_above(self._budget, capture.bytes, total, self._model)
         self.emit(capture)
 
 
 def record(
-    work: Work, model: LoadedModel, text: Text, *, on_progress: Callable[[int], None] | None = None
+    work: Work, served: Served, text: Text, *, on_progress: Callable[[int], None] | None = None
 ) -> Generator[None, None, Capture]:
     """Read a text, yield between pieces, and return its capture."""
-    layout = layout_of(model)
-    capture = Capture(model.source.name, model.fingerprint, text, layout)
+    layout = layout_of(served.model)
+    capture = Capture(served.name, served.fingerprint, text, layout)
     if layout.recordable:
-        capture.layers = yield from tensors(work, model, text, QUERY_AND_KEY, on_progress=on_progress)
+        capture.layers = yield from tensors(work, served.model, text, QUERY_AND_KEY, on_progress=on_progress)
     return capture
 
 

@@ -75,10 +75,10 @@ class Scores(Computation):
 
     def _repeated(self) -> Generator[None, None, MapSource]:
         """Return the attention of a random sequence that comes twice; a decoder with an encoder has it as its target."""
-        model, text = self._source.model, self._source.capture.text
-        ids = tuple(repeated_sequence(model))
-        capture = yield from record(self, model, Text(text.token_ids, ids) if text.target_ids else Text(ids))
-        return MapSource(capture, model, self._source.adapter)
+        served, text = self._source.served, self._source.capture.text
+        ids = tuple(repeated_sequence(served.model))
+        capture = yield from record(self, served, Text(text.token_ids, ids) if text.target_ids else Text(ids))
+        return MapSource(capture, served)
 
     def _scored(
         self, source: MapSource, kinds: Sequence[ScoreKind], rows: Rows

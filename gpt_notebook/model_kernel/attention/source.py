@@ -14,7 +14,6 @@ import torch
 
 from gpt_notebook.attention_protocol import Part, Values
 from gpt_notebook.model_kernel import linear
-from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.attention import maps
 from gpt_notebook.model_kernel.attention.calls import AttentionCall
 from gpt_notebook.model_kernel.attention.capture import Capture
@@ -22,6 +21,7 @@ from gpt_notebook.model_kernel.attention.reading import read_once
 from gpt_notebook.model_kernel.attention.recorder import Place
 from gpt_notebook.model_kernel.attention.watching import watching
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.settings import MIB
 
 TILE_ELEMENTS = 2**19
@@ -36,8 +36,12 @@ class MapSource:
     """The maps of one capture."""
 
     capture: Capture
-    model: LoadedModel
-    adapter: LoadedAdapter | None = None
+    served: Served
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model that it is of."""
+        return self.served.model
 
     def rows(
         self,
@@ -111,7 +115,7 @@ class MapSource:
         layout = self.capture.layout
         each = layout.parts[layout.names.main].count[layer] * length**2 * torch.float32.itemsize
         reader = _Reader(values, layer, layer + max(1, TAPPED_BYTES // each))
-        with contextlib.suppress(_EnoughError), watching(layout, reader), linear.adapted(self.adapter):
+        with contextlib.suppress(_EnoughError), watching(layout, reader), linear.adapted(self.served.adapter):
             read_once(self.model, self.capture.text)
         return reader.found
 

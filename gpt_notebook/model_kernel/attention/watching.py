@@ -2,15 +2,15 @@
 
 Whoever watches is an argument of that pass: it is set for one thread, for the length of one `with` block, and the
 shared model is not changed. Families whose attention goes through transformers' `AttentionInterface` are seen by our
-functions in its register, which do what transformers' own do while nobody watches; the others through `tap`.
+functions in its register, which do what transformers' own do while no `Handler` is set; the others through `tap`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -21,18 +21,30 @@ from gpt_notebook.model_kernel.attention import tiled
 from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
 from gpt_notebook.model_kernel.attention.layout import Layout, ModuleNames
 from gpt_notebook.model_kernel.attention.tap import Tap
-from gpt_notebook.model_kernel.batching import one_pass
 
 TILED = "gpt_notebook_tiled"
 """The name of our own attention function in transformers' register."""
 
 
-class _Watching(threading.local):
-    observer: Observer | None = None
-    names: ModuleNames | None = None
+class Handler(Protocol):
+    """Who has the attention calls of a pass: sees them, or does something else in their place."""
+
+    def handle(self, module: Any, call: AttentionCall, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return the output that the model is to go on with.
+
+        Args:
+            module: whose attention it is.
+            call: what it was given; neither its place nor its output is known yet.
+            compute: does what transformers would, and returns the output.
+        """
+        ...
 
 
-_watching = _Watching()
+class _Here(threading.local):
+    handler: Handler | None = None
+
+
+_here = _Here()
 
 
 def install() -> None:
@@ -51,14 +63,34 @@ def observed(names: ModuleNames, observer: Observer, *, tapped: bool = False) ->
         observer: who sees them.
         tapped: whether they bypass transformers' interface.
     """
-    assert _watching.observer is None  # noqa: S101 - one pass has one observer
     install()
-    _watching.observer, _watching.names = observer, names
+    with handled(_Observing(names, observer)), Tap(observer, names.main) if tapped else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def handled(handler: Handler) -> Iterator[None]:
+    """Give the attention calls that this thread makes inside the block to a handler; a pass has one."""
+    assert _here.handler is None  # noqa: S101 - two would not know of each other
+    _here.handler = handler
     try:
-        with Tap(observer, names.main) if tapped else contextlib.nullcontext():
-            yield
+        yield
     finally:
-        _watching.observer = _watching.names = None
+        _here.handler = None
+
+
+class _Observing:
+    """Lets an observer see what is computed."""
+
+    def __init__(self, names: ModuleNames, observer: Observer) -> None:
+        self._names = names
+        self._observer = observer
+
+    def handle(self, module: Any, call: AttentionCall, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        call.part, call.layer = self._names.place(module)
+        call.output = compute()
+        changed = self._observer.attended(call)
+        return call.output if changed is None else changed
 
 
 def watching(layout: Layout, observer: Observer | None) -> contextlib.AbstractContextManager[None]:
@@ -76,13 +108,15 @@ def _sdpa(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Do what transformers' "sdpa" does, and tell the observer if there is one; in a pass, do what that says."""
-    if (current := one_pass.current()) is not None:
-        return current.attend(module, _call(module, (query, key, value, query), None, options)), None
-    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-    if _watching.observer is None:
-        return output, None
-    return _told(_call(module, (query, key, value, output), attention_mask, options)), None
+    """Do what transformers' "sdpa" does, or what the handler of this pass says."""
+
+    def compute() -> torch.Tensor:
+        output: torch.Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
+        return output
+
+    if (handler := _here.handler) is None:
+        return compute(), None
+    return handler.handle(module, _call(module, (query, key, value), attention_mask, options), compute), None
 
 
 def _tiled(
@@ -93,34 +127,31 @@ def _tiled(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Compute what sdpa can't, and tell the observer if there is one; in a pass, do what that says."""
-    if (current := one_pass.current()) is not None:
-        return current.attend(module, _call(module, (query, key, value, query), None, options)), None
-    call = _call(module, (query, key, value, query), attention_mask, options)
-    call.output = tiled.attend(call)
-    return call.output if _watching.observer is None else _told(call), None
+    """Compute what sdpa can't, or do what the handler of this pass says."""
+    call = _call(module, (query, key, value), attention_mask, options)
+    if (handler := _here.handler) is None:
+        return tiled.attend(call), None
+    return handler.handle(module, call, lambda: tiled.attend(call)), None
 
 
 def _call(
     module: Any,
-    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
+    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     mask: torch.Tensor | None,
     options: dict[str, Any],
 ) -> AttentionCall:
-    """Return a call of the interface, whose tensors are query, key, value and output."""
-    query, key, value, output = tensors
-    names = _watching.names
-    part, layer = names.place(module) if names is not None else ("decoder", 0)
+    """Return a call of the interface, of query, key and value; its place and output are not known yet."""
+    query, key, value = tensors
     is_causal = options.get("is_causal")
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     scaling = options.get("scaling")
     return AttentionCall(
-        part=part,
-        layer=layer,
+        part="decoder",
+        layer=0,
         query=query,
         key=key,
         value=value,
-        output=output,
+        output=query,
         scaling=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
         mask=mask,
         bias=options.get("position_bias"),
@@ -129,10 +160,3 @@ def _call(
         softcap=options.get("softcap"),
         sinks=options.get("s_aux"),
     )
-
-
-def _told(call: AttentionCall) -> torch.Tensor:
-    """Tell the observer of a call, and return the output to go on with."""
-    assert _watching.observer is not None  # noqa: S101 - the callers have looked
-    changed = _watching.observer.attended(call)
-    return call.output if changed is None else changed

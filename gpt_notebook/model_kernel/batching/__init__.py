@@ -2,8 +2,8 @@
 
     batch       all generations of one model, as one piece of work for the scheduler
     together    those that share passes: who stops, who starts, where there is room
-    texts       the texts on their way in: which piece is read next, and what of it is known already
-    running     the rows that run: a slot for each sample, a token for each of them in every step
+    texts       the texts on their way in (chunked prefill): which piece is read next, and what of it is known already
+    running     the rows that run (decode): a slot for each sample, a token for each of them in every step
     apart       those of families that must be read by themselves
     fitting     which families these are, found out by trying
     passes      the two kinds of pass: pieces of texts, or a token of every row

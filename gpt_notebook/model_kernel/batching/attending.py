@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -18,7 +18,7 @@ WASTE = 4.0
 """How many times the keys that are needed may be read when all rows are computed together, which saves calls and copies;
 beyond it each row is computed by itself."""
 WIDTH = 64
-"""Keys by which what is computed together grows, so that the shapes which a step meets are few."""
+"""Keys by which what is computed together grows: that width stays for so many steps, whoever comes and leaves."""
 
 
 @dataclass
@@ -58,18 +58,13 @@ class Reading:
         outputs, first, window = [], 0, call.window
         for number, piece in enumerate(self._pieces):
             start, count = piece.start, len(piece.token_ids)
-            own = AttentionCall(
-                part=call.part,
-                layer=call.layer,
+            own = replace(
+                call,
                 query=call.query[:, :, first : first + count],
                 key=piece.cache.keys[layer][None, :, : start + count],
                 value=piece.cache.values[layer][None, :, : start + count],
-                output=call.query,
-                scaling=call.scaling,
                 mask=self._mask(number, window),
                 causal=count > 1 and start == 0 and (window is None or count <= window),
-                softcap=call.softcap,
-                sinks=call.sinks,
             )
             own.output = _output(own)
             outputs.append(_told(own, piece.observer))
@@ -151,25 +146,20 @@ class Stepping:
         if self._together:
             query = call.query[0].transpose(0, 1)[:, :, None]  # (row, head, 1, dimension)
             count, width = len(self._slots), self._width
-            weighed = _weighed(
-                query, keys[:count, :, :width], values[:count, :, :width], call, self._mask(call.window)
-            )
+            weighed = _weighed(query, keys[:count, :, :width], values[:count, :, :width], call, self._mask(call.window))
             together = weighed[:, :, 0][None]  # (1, row, head, value dimension)
             if not any(self._observers):
                 return together
         outputs = []
         for row, (length, observer) in enumerate(zip(self._slots.lengths, self._observers, strict=True)):
             first = 0 if call.window is None else max(0, length + 1 - call.window)
-            own = AttentionCall(
-                part=call.part,
-                layer=call.layer,
+            own = replace(
+                call,
                 query=call.query[:, :, row : row + 1],
                 key=keys[row : row + 1, :, first : length + 1],
                 value=values[row : row + 1, :, first : length + 1],
-                output=call.query,
-                scaling=call.scaling,
-                softcap=call.softcap,
-                sinks=call.sinks,
+                mask=None,
+                causal=False,
             )
             own.output = _output(own) if together is None else together[:, row : row + 1]
             outputs.append(_told(own, observer))

@@ -53,11 +53,11 @@ class Batch(Work):
     def _step(self) -> None:
         if self._ways is None:
             shape = fitting.shape_of(self._model)
-            apart = Apart()
+            apart = Apart(self._memory)
             self._ways = (apart if shape is None else Together(self._model, shape, self._memory), apart)
         together, apart = self._ways
         for generation in self._arrived():
-            shares = generation.adapter is None or generation.adapter.by_row
+            shares = generation.served.adapter is None or generation.served.adapter.by_row
             (together if shares else apart).add(generation)
         together.step()
         if apart is not together:

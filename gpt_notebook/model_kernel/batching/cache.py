@@ -42,7 +42,7 @@ class SequenceCache:
         self.capacity = capacity
         self.token_ids: list[int] = []
         """The tokens that have been read."""
-        self.repeatable = 0
+        self.repeatable_tokens = 0
         """How many of them, from the first, were read in the very pieces in which anybody else would have read them."""
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class SequenceCache:
         """Return the first `length` tokens in a room of their own."""
         other = SequenceCache(self.shape, length if capacity is None else capacity)
         other.fill(self.keys, self.values, self.token_ids[:length])
-        other.repeatable = min(self.repeatable, length)
+        other.repeatable_tokens = min(self.repeatable_tokens, length)
         return other
 
     def fill(self, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor], token_ids: Sequence[int]) -> None:

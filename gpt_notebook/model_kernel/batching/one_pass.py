@@ -7,9 +7,7 @@ where they belong, and lets its queries see those and no others. Nothing is padd
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +15,7 @@ from transformers import DynamicCache
 
 from gpt_notebook.model_kernel.attention.calls import AttentionCall
 from gpt_notebook.model_kernel.attention.layout import ModuleNames
+from gpt_notebook.model_kernel.attention.watching import handled
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
 
@@ -39,15 +38,8 @@ class NotInOnePass(Exception):  # noqa: N818 - it is an answer: this model is re
     """A model's attention is more than queries, keys and values that are kept layer by layer."""
 
 
-class _Current(threading.local):
-    one_pass: OnePass | None = None
-
-
-_current = _Current()
-
-
 class OnePass(DynamicCache):  # type: ignore[misc]  # transformers has no types
-    """What a model takes for its cache, while one pass runs."""
+    """What a model takes for its cache, and who does its attention, while one pass runs."""
 
     def __init__(self, attending: Attending, names: ModuleNames | None = None) -> None:
         """Begin a pass; somebody who watches wants the places of the modules by their names."""
@@ -67,7 +59,7 @@ class OnePass(DynamicCache):  # type: ignore[misc]  # transformers has no types
         self._layer, self._kept_shape = layer_idx, key_states.shape[1:]
         return key_states, value_states
 
-    def attend(self, module: Any, call: AttentionCall) -> torch.Tensor:
+    def handle(self, module: Any, call: AttentionCall, _: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Do what a module's attention function would do for each sequence by itself.
 
         Raises:
@@ -82,20 +74,6 @@ class OnePass(DynamicCache):  # type: ignore[misc]  # transformers has no types
         if self._names is not None:
             call.part, call.layer = self._names.place(module)
         return self._attending.attend(layer, call)
-
-
-def current() -> OnePass | None:
-    """Return the pass that this thread is in."""
-    return _current.one_pass
-
-
-@contextmanager
-def _in(one_pass: OnePass) -> Iterator[None]:
-    _current.one_pass = one_pass
-    try:
-        yield
-    finally:
-        _current.one_pass = None
 
 
 @torch.inference_mode()
@@ -130,7 +108,7 @@ def run(
     # A mask of four dimensions is taken as it is, and nothing looks at what it says.
     mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
     one_pass = OnePass(attending, names)
-    with _in(one_pass):
+    with handled(one_pass):
         out = model.module(
             input_ids=ids,
             position_ids=torch.tensor([positions], device=device),

@@ -13,8 +13,8 @@ from gpt_notebook.model_kernel.batching.cache import SequenceCache
 
 MOST = 64
 """Texts that are kept at most, so that looking through them is nothing beside reading a token."""
-SHORTEST = 16
-"""Tokens in common that are worth copying."""
+WORTH_KEEPING = 16
+"""Tokens that a text has to have, and to have in common with another, so that copying them pays."""
 
 Key = str
 """The fingerprint of a model and its adapter."""
@@ -55,8 +55,8 @@ class Prefixes:
                     continue
                 length = common(wanted, cache.token_ids)
                 if piece is not None:
-                    length = min(length, cache.repeatable) // piece * piece
-                if length >= SHORTEST and (best is None or length > best[1]):
+                    length = min(length, cache.repeatable_tokens) // piece * piece
+                if length >= WORTH_KEEPING and (best is None or length > best[1]):
                     best, found = (cache, length), name
             if best is not None:
                 self._kept.move_to_end(found)
@@ -68,7 +68,7 @@ class Prefixes:
         with self._lock:
             for name, kept in list(self._kept.items()):
                 beginning = name[0] == key and ids[: len(kept)] == name[1]
-                if beginning and kept.repeatable <= cache.repeatable:
+                if beginning and kept.repeatable_tokens <= cache.repeatable_tokens:
                     del self._kept[name]
             self._kept.setdefault((key, ids), cache)
             self._kept.move_to_end((key, ids))

@@ -11,12 +11,15 @@ from gpt_notebook.model_kernel.batching import passes
 from gpt_notebook.model_kernel.batching.attending import Piece
 from gpt_notebook.model_kernel.batching.cache import CacheShape, SequenceCache
 from gpt_notebook.model_kernel.batching.memory import CacheMemory
-from gpt_notebook.model_kernel.batching.prefixes import SHORTEST
+from gpt_notebook.model_kernel.batching.prefixes import WORTH_KEEPING
 from gpt_notebook.model_kernel.batching.slots import Slots
-from gpt_notebook.model_kernel.batching.texts import OnError, Text
+from gpt_notebook.model_kernel.batching.texts import OnError, ReadText
 from gpt_notebook.model_kernel.generation import Generation, Sample
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.shortage import is_out_of_memory
+
+MOST_ROWS = 32
+"""Rows that run at a time: beyond it a CPU gains nothing, and the steps of all get slow."""
 
 
 @dataclass(eq=False)
@@ -29,7 +32,7 @@ class Row:
     """Those that have been read."""
     following: int
     """The one to be read next."""
-    repeatable: int
+    repeatable_tokens: int
     """How many of them others would have read in the same way."""
     recorder: Recorder | None
     number: int
@@ -70,11 +73,9 @@ class Running:
         if not self._rows:
             self._slots.clear()
 
-    def start(self, text: Text, sample: Sample) -> None:
+    def start(self, text: ReadText, sample: Sample) -> None:
         """Choose the first token of a sample, and give it a row if there is to be a second."""
         generation, cache = text.generation, text.cache
-        assert cache is not None  # noqa: S101 - it has been read
-        assert text.logits is not None  # noqa: S101
         recorder = text.recorder.fork() if text.recorder is not None and text.waiting else text.recorder
         following = generation.advance(sample, text.logits)
         if following is None:
@@ -83,7 +84,7 @@ class Running:
         self._slots.add(cache, generation.longest)
         ids = list(generation.prompt_ids)
         number = next(self._numbers)
-        self._rows.append(Row(generation, sample, ids, following, cache.repeatable, recorder, number))
+        self._rows.append(Row(generation, sample, ids, following, cache.repeatable_tokens, recorder, number))
 
     def step(self, failed: OnError) -> None:
         """Read one token of every row, and choose those that follow.
@@ -100,7 +101,7 @@ class Running:
                 self._slots,
                 [row.following for row in rows],
                 observers=[row.recorder for row in rows],
-                adapters=[row.generation.adapter for row in rows],
+                adapters=[row.generation.served.adapter for row in rows],
             )
             table = logits.cpu().numpy()  # (row, vocabulary)
         except BaseException as error:  # noqa: BLE001 - whoever is at fault is told
@@ -155,24 +156,41 @@ class Running:
         """Say that a row has ended, and keep of it what somebody may go on from."""
         row = self._rows[slot]
         generation = row.generation
-        if row.recorder is None and generation.background:
+        if row.recorder is None:
             generation.finish(row.sample)
-            return
+        else:
+            self._finish(generation, row.sample, self._cache_of(slot), row.recorder)
+        if not generation.background and self._may_keep(len(row.token_ids)):
+            self._keep(generation, self._cache_of(slot))
+
+    def _cache_of(self, slot: int) -> SequenceCache:
+        """Return a copy of what a row has read."""
+        row = self._rows[slot]
         cache = self._slots.cache_of(slot, row.token_ids)
-        cache.repeatable = row.repeatable
-        self._finish(generation, row.sample, cache, row.recorder)
-        self.keep(generation, cache)
+        cache.repeatable_tokens = row.repeatable_tokens
+        return cache
 
     def _finish(self, generation: Generation, sample: Sample, cache: SequenceCache, recorder: Recorder | None) -> None:
         """Say that a sample has ended, after its attention has been kept, whose last token has not been read yet."""
         if recorder is not None:
             if unread := generation.text_of(sample)[len(cache) :]:
                 longer = cache.copy(len(cache), len(cache) + len(unread))
-                passes.read(self._model, [Piece(unread, longer, recorder, generation.adapter)])
+                passes.read(self._model, [Piece(unread, longer, recorder, generation.served.adapter)])
             generation.keep_attention(sample, recorder)
         generation.finish(sample)
 
     def keep(self, generation: Generation, cache: SequenceCache) -> None:
         """Keep what has been read of a text, if there is room."""
-        if len(cache) >= SHORTEST and self._memory.make_room(cache.bytes):
-            self._memory.prefixes.keep(generation.fingerprint, cache)
+        if self._may_keep(len(cache)):
+            self._keep(generation, cache)
+
+    def _may_keep(self, length: int) -> bool:
+        """Whether a text of so many tokens is worth keeping, and has room."""
+        return length >= WORTH_KEEPING and self._memory.make_room(length * self._slots.shape.bytes_per_token)
+
+    def _keep(self, generation: Generation, cache: SequenceCache) -> None:
+        served = generation.served
+        self._memory.prefixes.keep(served.fingerprint, cache)
+        # Whoever lets a model go says so first, and forgets its texts then: one or the other finds this one.
+        if served.gone:
+            self._memory.prefixes.forget(served.fingerprint)

@@ -1,7 +1,7 @@
 """The slots of the running rows: the keys and values of all of them in one tensor a layer, so that a step is one pass.
 
-The rows that run lie side by side from slot 0 on; when one leaves, the last one takes its place. Slots and their length
-grow by doubling, so that the shapes which a step meets are few.
+The rows that run lie side by side from slot 0 on; when one leaves, the last one takes its place. The number of slots and
+their length grow by doubling, so that rows seldom have to be moved to larger ones. A step sees as many slots as rows run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 
 from gpt_notebook.model_kernel.batching.cache import CacheShape, SequenceCache
 
-SHORTEST = 256
+LEAST_CAPACITY = 256
 """Tokens that a slot has at least."""
 KEPT = 64 * 2**20
 """Bytes of slots that are kept when nobody runs: for the next request they are there at once."""
@@ -116,7 +116,7 @@ class Slots:
 
 def capacity_for(length: int, context_length: int) -> int:
     """Return how many tokens a slot has room for whose row may come to `length`; a context length of 0 is no limit."""
-    capacity = max(_power_of_two(length), SHORTEST)
+    capacity = max(_power_of_two(length), LEAST_CAPACITY)
     return max(min(capacity, context_length), length) if context_length else capacity
 
 

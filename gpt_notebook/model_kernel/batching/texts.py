@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpt_notebook.errors import OutOfMemory
@@ -15,7 +15,7 @@ from gpt_notebook.model_kernel.batching.memory import CacheMemory
 from gpt_notebook.model_kernel.batching.slots import capacity_for
 from gpt_notebook.model_kernel.generation import Generation, Sample
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
-from gpt_notebook.model_kernel.sampling import Row as Logits
+from gpt_notebook.model_kernel.sampling import Logits
 from gpt_notebook.settings import MIB
 
 PIECE = {"cpu": 128, "cuda": 1024}
@@ -27,8 +27,21 @@ OnError = Callable[[Generation, BaseException], None]
 """Takes a generation that cannot go on, and why."""
 
 
+@dataclass(frozen=True, eq=False)
+class ReadText:
+    """A text that has been read."""
+
+    generation: Generation
+    waiting: deque[Sample]
+    """The samples that have no row yet."""
+    cache: SequenceCache
+    recorder: Recorder | None
+    logits: Logits
+    """What follows."""
+
+
 @dataclass(eq=False)
-class Text:
+class Incoming:
     """A text on its way in."""
 
     generation: Generation
@@ -36,8 +49,8 @@ class Text:
     """The samples that have no row yet."""
     cache: SequenceCache | None = None
     recorder: Recorder | None = None
-    logits: Logits | None = None
-    """What follows, once all has been read."""
+    read: ReadText | None = None
+    """All of it, once it has been read."""
 
     @property
     def start(self) -> int:
@@ -51,7 +64,7 @@ class Text:
 
     def put_back(self) -> None:
         """Forget what has been read, to read it again later."""
-        self.cache = self.recorder = self.logits = None
+        self.cache = self.recorder = self.read = None
 
 
 class Texts:
@@ -62,7 +75,7 @@ class Texts:
         self._model = model
         self._shape = shape
         self._memory = memory
-        self._texts: list[Text] = []
+        self._texts: list[Incoming] = []
         self._piece = PIECE.get(model.device.type, PIECE["cpu"])
         self._oldest_first = False
 
@@ -80,24 +93,24 @@ class Texts:
         return [text.generation for text in self._texts]
 
     @property
-    def ready(self) -> list[Text]:
-        """The texts that have been read, those in the background last."""
-        return sorted(
-            (text for text in self._texts if text.logits is not None), key=lambda text: text.generation.background
-        )
+    def ready(self) -> Iterator[ReadText]:
+        """The texts that have been read, those in the background last; none that is put back meanwhile."""
+        for text in sorted(self._texts, key=lambda text: text.generation.background):
+            if text.read is not None:
+                yield text.read
 
     def add(self, generation: Generation) -> None:
         """Let a generation wait for its text to be read."""
-        self._texts.append(Text(generation, deque(generation.samples)))
+        self._texts.append(Incoming(generation, deque(generation.samples)))
 
     def remove(self, generation: Generation) -> None:
         """Let the text of a generation go."""
         self._texts = [text for text in self._texts if text.generation is not generation]
 
-    def put_back(self, *, but: Text | None = None) -> None:
-        """Give back what all texts take, but for one that can't go on otherwise."""
+    def put_back(self, *, but: Generation | None = None) -> None:
+        """Give back what all texts take, but for that of one that can't go on otherwise."""
         for text in self._texts:
-            if text is not but:
+            if text.generation is not but:
                 text.put_back()
 
     def read(self, *, wanted: Callable[[Generation], bool], alone: bool, failed: OnError) -> None:
@@ -108,14 +121,14 @@ class Texts:
             alone: whether nothing runs, of no model, that would leave room some time.
             failed: told of texts that can't be read.
         """
-        chosen = [text for text in self._next(wanted) if self._has_begun(text, alone=alone, failed=failed)]
+        chosen, pieces = [], []
+        for text in self._next(wanted):
+            if (cache := self._begun(text, alone=alone, failed=failed)) is not None:
+                ids = text.generation.prompt_ids[text.start : text.start + self._next_piece(text)]
+                chosen.append(text)
+                pieces.append(Piece(ids, cache, text.recorder, text.generation.served.adapter))
         if not chosen:
             return
-        pieces = []
-        for text in chosen:
-            assert text.cache is not None  # noqa: S101 - it has begun
-            ids = text.generation.prompt_ids[text.start : text.start + self._next_piece(text)]
-            pieces.append(Piece(ids, text.cache, text.recorder, text.generation.adapter))
         try:
             logits, _ = passes.read(self._model, pieces)
             rows = logits.cpu().numpy()  # (piece, vocabulary)
@@ -127,14 +140,14 @@ class Texts:
         for text, piece, row in zip(chosen, pieces, rows, strict=True):
             self._note_repeatable(piece)
             if not text.left:
-                text.logits = row
+                text.read = ReadText(text.generation, text.waiting, piece.cache, text.recorder, row)
 
-    def _next(self, wanted: Callable[[Generation], bool]) -> Sequence[Text]:
+    def _next(self, wanted: Callable[[Generation], bool]) -> Sequence[Incoming]:
         """Return the texts whose next pieces make the next pass.
 
         The shortest come first, which keeps nobody waiting long; every other time the oldest, so that none waits forever.
         """
-        waiting = [text for text in self._texts if text.logits is None]
+        waiting = [text for text in self._texts if text.read is None]
         if any(not text.generation.background for text in waiting):
             waiting = [text for text in waiting if not text.generation.background]
         if not waiting or not wanted(waiting[0].generation):
@@ -151,26 +164,26 @@ class Texts:
                 tokens += size
         return chosen
 
-    def _next_piece(self, text: Text) -> int:
+    def _next_piece(self, text: Incoming) -> int:
         """Return how many tokens the next piece of a text has: to its end, or to where anybody's pieces end."""
         return min(text.left, self._piece - text.start % self._piece)
 
     def _note_repeatable(self, piece: Piece) -> None:
         """Count a whole piece, which is always read by itself, after others that were."""
         cache = piece.cache
-        if len(piece.token_ids) == self._piece and cache.repeatable == len(cache) - self._piece:
-            cache.repeatable = len(cache)
+        if len(piece.token_ids) == self._piece and cache.repeatable_tokens == len(cache) - self._piece:
+            cache.repeatable_tokens = len(cache)
 
-    def _has_begun(self, text: Text, *, alone: bool, failed: OnError) -> bool:
-        """Begin to read a text with what is kept of its beginning; return False while there is no room."""
+    def _begun(self, text: Incoming, *, alone: bool, failed: OnError) -> SequenceCache | None:
+        """Begin to read a text with what is kept of its beginning; return its cache, None while there is no room."""
         if text.cache is not None:
-            return True
+            return text.cache
         generation = text.generation
-        generation.began()
         if not self._make_room(generation):
             if alone and not self.bytes:
                 failed(generation, self.too_large(generation))
-            return False
+            return None
+        generation.began()
         try:
             text.recorder = generation.recorder()
             text.cache = SequenceCache(self._shape, len(generation.prompt_ids))
@@ -178,8 +191,8 @@ class Texts:
                 self._take_known(text.cache, generation)
         except BaseException as error:  # noqa: BLE001 - whoever asked is told
             failed(generation, error)
-            return False
-        return True
+            return None
+        return text.cache
 
     def _make_room(self, generation: Generation) -> bool:
         """Whether there is room for a prompt, be it that of those in the background, which wait for all others anyway."""
@@ -197,11 +210,11 @@ class Texts:
         """Copy what is kept of the beginning of a text."""
         # What was read in other pieces is the same but for the last bits, and whoever gives a seed wants those too.
         piece = self._piece if generation.repeatable else None
-        found = self._memory.prefixes.longest(generation.fingerprint, generation.prompt_ids, piece=piece)
+        found = self._memory.prefixes.longest(generation.served.fingerprint, generation.prompt_ids, piece=piece)
         if found is not None:
             known, length = found
             cache.fill(known.keys, known.values, known.token_ids[:length])
-            cache.repeatable = min(known.repeatable, length)
+            cache.repeatable_tokens = min(known.repeatable_tokens, length)
 
     def too_large(self, generation: Generation) -> OutOfMemory:
         """Return the error for a generation for which there will never be room."""

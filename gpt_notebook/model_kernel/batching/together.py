@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from gpt_notebook.model_kernel.batching.cache import CacheShape
 from gpt_notebook.model_kernel.batching.memory import CacheMemory
-from gpt_notebook.model_kernel.batching.running import Running
-from gpt_notebook.model_kernel.batching.texts import Text, Texts
+from gpt_notebook.model_kernel.batching.running import MOST_ROWS, Running
+from gpt_notebook.model_kernel.batching.texts import ReadText, Texts
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 
-MOST_ROWS = 32
-"""Rows that share a step: beyond it a CPU gains nothing, and the steps of all get slow."""
 FOR_OTHERS = 8
-"""Of these, rows that those in the background leave free, for whoever comes and waits."""
+"""Of these, rows that the background and second samples leave free, for whoever comes and waits."""
 
 
 class Together:
@@ -89,14 +87,10 @@ class Together:
         """Give rows to the samples of texts that have been read, as far as there is room."""
         for text in self._texts.ready:
             generation = text.generation
-            if text.logits is None:  # put back for one before it
-                continue
             try:
                 while text.waiting and self._has_room(text):
                     self._running.start(text, text.waiting.popleft())
                 if not text.waiting:
-                    assert text.cache is not None  # noqa: S101 - it has been read
-                    assert text.logits is not None  # noqa: S101
                     generation.has_read(text.logits)
                     self._texts.remove(generation)
                     self._running.keep(generation, text.cache)
@@ -105,16 +99,19 @@ class Together:
 
     def _has_row_soon(self, generation: Generation) -> bool:
         """Whether a text that is read now will have a row before long."""
-        coming = sum(len(text.waiting) for text in self._texts.ready)
+        if generation.background:
+            coming = sum(len(text.waiting) for text in self._texts.ready)
+        else:  # before whom only those come who have no row yet, and are not in the background
+            coming = sum(not _has_begun(text) for text in self._texts.ready if not text.generation.background)
         return len(self._running) + coming < self._rows_for(generation)
 
-    def _has_room(self, text: Text) -> bool:
+    def _has_room(self, text: ReadText) -> bool:
         """Whether one more row may start, of a text that has been read.
 
         Raises:
             OutOfMemory: there will never be room for it.
         """
-        if len(self._running) >= self._rows_for(text.generation):
+        if len(self._running) >= self._rows_for(text.generation, begun=_has_begun(text)):
             return False
         more = self._running.bytes_more(text.generation)
         if self._memory.make_room(more, of=self):
@@ -122,13 +119,18 @@ class Together:
         if self._running:
             return False
         # Nobody here will leave room behind, but other texts can be read again.
-        self._texts.put_back(but=text)
+        self._texts.put_back(but=text.generation)
         if self._memory.make_room(more, of=self, texts=True):
             return True
         if self._memory.held_beside(self):  # by rows of another model, which end
             return False
         raise self._texts.too_large(text.generation)
 
-    def _rows_for(self, generation: Generation) -> int:
-        """Return how many rows there may be when a generation gets one."""
-        return MOST_ROWS - (FOR_OTHERS if generation.background else 0)
+    def _rows_for(self, generation: Generation, *, begun: bool = False) -> int:
+        """Return how many rows there may be when a generation gets one: its first, or one more if it has begun."""
+        return MOST_ROWS - (FOR_OTHERS if generation.background or begun else 0)
+
+
+def _has_begun(text: ReadText) -> bool:
+    """Whether a sample of a text has a row, or has ended already."""
+    return len(text.waiting) < len(text.generation.samples)

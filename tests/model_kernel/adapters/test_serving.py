@@ -161,3 +161,15 @@ def test_an_adapter_is_listed_and_let_go(adapters, engine):
     engine.unload(names["one"])
     assert not any(each.loaded for each in wait_for(engine.adapters()))
     assert engine.memory().adapters == 0
+
+
+def test_attention_goes_by_the_name_that_was_asked_for_whatever_name_loaded_the_adapter(tiny, engine, tmp_path):
+    base, place = tiny(), tmp_path / "home" / "adapters" / "tale"
+    tiny_adapters.save(place / "checkpoints" / "200", base, seed=1)
+    for name in (f"{base}+tale", f"{base}+tale:200"):
+        made = completion(engine, name, "Once upon a", temperature=0, max_new_tokens=8, with_attention=True)
+        taken = engine.memory().captures
+        recorded = attention(engine, name, token_ids=(*made.prompt_token_ids, *(token.id for token in made.tokens)))
+        assert recorded.model == name
+        assert engine.memory().captures == taken  # it was found, and not recorded once more
+        array(engine, MapRequest(attention=recorded.id, layer=0, head=0, part="decoder"))

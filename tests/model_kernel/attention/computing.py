@@ -14,6 +14,7 @@ from gpt_notebook.model_kernel.attention.pieces import Computation
 from gpt_notebook.model_kernel.attention.recording import Recording
 from gpt_notebook.model_kernel.attention.source import MapSource
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.settings import MIB
 
 
@@ -34,7 +35,9 @@ def result(work: Computation, *, seconds: float = 0.1) -> Any:
 
 def capture_of(model: LoadedModel, token_ids: Any, target_ids: Any = ()) -> Capture:
     """The attention of a text."""
-    return run(Recording(model, Text(tuple(token_ids), tuple(target_ids)), 64 * MIB))[-1]
+    return run(Recording(Served(model, name=model.source.name), Text(tuple(token_ids), tuple(target_ids)), 64 * MIB))[
+        -1
+    ]
 
 
 def array_of(work: Computation, *, seconds: float = 0.1) -> np.ndarray:

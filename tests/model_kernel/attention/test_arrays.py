@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gpt_notebook.model_kernel.attention import source as map_source
 from gpt_notebook.model_kernel.attention.arrays import Blocks, Map, Overview, Tensor
 from gpt_notebook.model_kernel.attention.source import MapSource
+from gpt_notebook.model_kernel.served import Served
 from model_kernel.attention.computing import array_of, capture_of, random_ids, run, whole_maps
 
 N_TOKENS = 24
@@ -24,7 +25,7 @@ def source(loaded):
 
     def make(family, n_tokens=N_TOKENS, target=()):
         model = loaded(family)
-        return MapSource(capture_of(model, random_ids(n_tokens), target), model)
+        return MapSource(capture_of(model, random_ids(n_tokens), target), Served(model))
 
     return make
 
@@ -246,7 +247,7 @@ def test_a_second_question_reads_nothing(name, passes, source, monkeypatch):
 
 def test_half_precision_is_sent_as_float32(loaded):
     model = loaded("llama", dtype=torch.bfloat16)
-    asked = MapSource(capture_of(model, random_ids(9)), model)
+    asked = MapSource(capture_of(model, random_ids(9)), Served(model))
     found = tensor_of(asked, "query", 1)
     assert found.dtype == np.float32
     assert (found == asked.capture.layers["decoder", 1].tensors["query"][1].float().numpy()).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpt_notebook.model_kernel.attention.capture import Text
 from gpt_notebook.model_kernel.attention.source import MapSource
+from gpt_notebook.model_kernel.served import Served
 from model_kernel.attention.computing import capture_of, random_ids, whole_maps
 
 PARTS = ("encoder", "decoder", "cross")
@@ -13,8 +14,8 @@ def test_an_attention_that_is_made_again_is_the_same(loaded):
     model, ids = loaded("mistral"), random_ids(20)
     first, again = capture_of(model, ids), capture_of(model, ids)
     assert first.id == again.id
-    for layer, maps in whole_maps(MapSource(first, model)).items():
-        assert (maps == whole_maps(MapSource(again, model))[layer]).all()
+    for layer, maps in whole_maps(MapSource(first, Served(model))).items():
+        assert (maps == whole_maps(MapSource(again, Served(model)))[layer]).all()
 
 
 def test_every_text_target_and_model_has_its_own_id(loaded):

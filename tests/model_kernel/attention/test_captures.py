@@ -10,6 +10,7 @@ from gpt_notebook.errors import AttentionNotFound
 from gpt_notebook.model_kernel.attention.arrays import Tensor
 from gpt_notebook.model_kernel.attention.captures import Captures
 from gpt_notebook.model_kernel.attention.source import MapSource
+from gpt_notebook.model_kernel.served import Served
 from model_kernel.attention.computing import array_of, capture_of, random_ids, whole_maps
 
 
@@ -95,7 +96,7 @@ def test_one_that_has_grown_too_large_keeps_only_what_was_recorded(family, loade
     model = loaded(family)
     capture = capture_of(model, random_ids(12))
     recorded = capture.bytes
-    source = MapSource(capture, model)
+    source = MapSource(capture, Served(model))
     array_of(Tensor(capture, model, ("decoder", 0), "value", 0))
     before = whole_maps(source)
     captures = Captures(recorded + 1)
@@ -133,5 +134,5 @@ def test_weights_of_a_family_that_cannot_be_recorded_are_counted(loaded):
     capture = capture_of(model, random_ids(12))
     ids = capture.bytes
     assert 0 < ids < 1000
-    whole_maps(MapSource(capture, model))
+    whole_maps(MapSource(capture, Served(model)))
     assert capture.bytes == ids + 2 * 4 * 12 * 12 * 4

@@ -13,6 +13,7 @@ from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel.attention import source as map_source
 from gpt_notebook.model_kernel.attention.difference import Difference, jensen_shannon
 from gpt_notebook.model_kernel.attention.source import MapSource
+from gpt_notebook.model_kernel.served import Served
 from model_kernel.attention.computing import capture_of, random_ids, run, whole_maps
 
 N_TOKENS = 20
@@ -24,7 +25,7 @@ def source(loaded):
 
     def make(family="gpt2", *, text=1, n_tokens=N_TOKENS, target=(), **options):
         model = loaded(family, **options)
-        return MapSource(capture_of(model, random_ids(n_tokens, seed=text), target), model)
+        return MapSource(capture_of(model, random_ids(n_tokens, seed=text), target), Served(model))
 
     return make
 

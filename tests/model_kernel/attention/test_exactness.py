@@ -12,6 +12,7 @@ from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.recorder import Recorder
 from gpt_notebook.model_kernel.attention.source import MapSource
 from gpt_notebook.model_kernel.attention.watching import watching
+from gpt_notebook.model_kernel.served import Served
 from model_kernel.attention.computing import array_of, capture_of, random_ids, whole_maps
 from model_kernel.attention.eager import attentions, eager, largest_error
 from model_kernel.families import CAUSAL, ENCODER_DECODER, MASKED
@@ -31,7 +32,7 @@ def test_maps_of_causal_models_are_those_of_the_eager_model(family, tiny, loaded
     model = loaded(family)
     ids = random_ids(N_TOKENS)
 
-    ours = whole_maps(MapSource(capture_of(model, ids), model))
+    ours = whole_maps(MapSource(capture_of(model, ids), Served(model)))
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
     assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
@@ -46,7 +47,7 @@ def test_maps_are_the_same_when_the_text_is_read_in_pieces(family, tiny, loaded,
     model = loaded(family)
     ids = random_ids(N_TOKENS)
 
-    ours = whole_maps(MapSource(capture_of(model, ids), model))
+    ours = whole_maps(MapSource(capture_of(model, ids), Served(model)))
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
     assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
@@ -57,7 +58,7 @@ def test_maps_of_encoders_are_those_of_the_eager_model(family, tiny, loaded):
     model = loaded(family)
     ids = random_ids(N_TOKENS)
 
-    ours = whole_maps(MapSource(capture_of(model, ids), model), "encoder")
+    ours = whole_maps(MapSource(capture_of(model, ids), Served(model)), "encoder")
 
     theirs = eager(tiny(family), transformers.AutoModelForMaskedLM, input_ids=torch.tensor([ids]))
     assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
@@ -68,7 +69,7 @@ def test_maps_of_encoder_decoders_are_those_of_the_eager_model(family, tiny, loa
     model = loaded(family)
     ids, target = random_ids(N_TOKENS), random_ids(17)
 
-    source = MapSource(capture_of(model, ids, target), model)
+    source = MapSource(capture_of(model, ids, target), Served(model))
 
     theirs = eager(
         tiny(family),
@@ -113,7 +114,7 @@ def test_a_row_of_a_left_padded_batch_is_recorded_as_it_was_computed(family, tin
     expected = attentions(theirs.attentions, row=1)
     if layout.recordable:
         capture = Capture(model.source.name, "", Text(tuple(batch[1].tolist())), layout, recorder.layers)
-        seen = whole_maps(MapSource(capture, model))
+        seen = whole_maps(MapSource(capture, Served(model)))
     # What a padding token would attend to means nothing.
     ours = {layer: each[:, padding:] for layer, each in seen.items()}
     assert largest_error(ours, {layer: each[:, padding:] for layer, each in expected.items()}) <= 1e-5
@@ -140,7 +141,7 @@ def test_a_padded_row_of_an_encoder_is_recorded_as_it_was_computed(family, tiny,
 
     auto_class = transformers.AutoModelForSeq2SeqLM if target else transformers.AutoModelForMaskedLM
     theirs = eager(tiny(family), auto_class, **inputs)
-    source = MapSource(Capture("", "", Text(tuple(batch[1].tolist()), target), layout, recorder.layers), model)
+    source = MapSource(Capture("", "", Text(tuple(batch[1].tolist()), target), layout, recorder.layers), Served(model))
     for part, name in names.items():
         # What a padding token would attend to means nothing.
         first = padding if part == "encoder" else 0
@@ -171,7 +172,7 @@ def test_the_test_would_notice(family, spoil, tiny, loaded):
     for layer in capture.layers.values():
         spoil(layer)
 
-    ours = whole_maps(MapSource(capture, model))
+    ours = whole_maps(MapSource(capture, Served(model)))
 
     theirs = eager(tiny(family), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
     assert largest_error(ours, attentions(theirs.attentions)) >= 1e-3
@@ -185,7 +186,7 @@ def test_the_test_would_notice_a_position_bias_that_is_left_out(tiny, loaded):
         for block in layer.blocks:
             block.bias = None
 
-    ours = whole_maps(MapSource(capture, model), "encoder")
+    ours = whole_maps(MapSource(capture, Served(model)), "encoder")
 
     inputs = {"input_ids": torch.tensor([ids]), "decoder_input_ids": torch.tensor([target])}
     theirs = eager(tiny("t5"), transformers.AutoModelForSeq2SeqLM, **inputs)
@@ -195,7 +196,7 @@ def test_the_test_would_notice_a_position_bias_that_is_left_out(tiny, loaded):
 @pytest.mark.parametrize("family", WITH_ATTENTION)
 def test_the_softmax_of_the_raw_scores_is_the_map(family, loaded):
     model = loaded(family)
-    source = MapSource(capture_of(model, random_ids(N_TOKENS)), model)
+    source = MapSource(capture_of(model, random_ids(N_TOKENS)), Served(model))
     for layer in source.capture.layout.parts["decoder"].count:
         with torch.inference_mode():
             scores = source.rows(("decoder", layer), 1, 3, 20, "raw_scores")[0].numpy()
@@ -212,7 +213,7 @@ def test_the_map_times_the_values_is_what_attention_gave(family, loaded):
     model = loaded(family)
     ids = random_ids(N_TOKENS)
     capture = capture_of(model, ids)
-    source = MapSource(capture, model)
+    source = MapSource(capture, Served(model))
     part = next(iter(capture.layout.parts))
     heads = capture.layout.parts[part]
     for layer in heads.count:

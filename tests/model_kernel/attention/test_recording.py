@@ -12,6 +12,7 @@ from gpt_notebook.model_kernel.attention.probe import layout_of
 from gpt_notebook.model_kernel.attention.recorder import Recorder
 from gpt_notebook.model_kernel.attention.source import MapSource
 from gpt_notebook.model_kernel.sequence import Sequence
+from gpt_notebook.model_kernel.served import Served
 from model_kernel.attention.computing import capture_of, random_ids, whole_maps
 from model_kernel.attention.eager import attentions, eager, largest_error
 
@@ -21,7 +22,7 @@ N_TOKENS = 40
 def test_layers_without_keys_of_their_own_have_all_their_queries(tiny, loaded):
     model, ids = loaded("gemma4_text"), random_ids(N_TOKENS)
     theirs = eager(tiny("gemma4_text"), transformers.AutoModelForCausalLM, input_ids=torch.tensor([ids]))
-    ours = whole_maps(MapSource(capture_of(model, ids), model))
+    ours = whole_maps(MapSource(capture_of(model, ids), Served(model)))
     assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
 
 
@@ -38,7 +39,7 @@ def test_an_encoder_past_the_interface_is_seen_through_its_softmax(tiny, loaded)
     layout = layout_of(model)
     assert (layout.tapped, layout.recordable, list(layout.parts)) == (True, False, ["encoder"])
     theirs = eager(tiny("mpnet"), transformers.AutoModelForMaskedLM, input_ids=torch.tensor([ids]))
-    ours = whole_maps(MapSource(capture_of(model, ids), model), "encoder")
+    ours = whole_maps(MapSource(capture_of(model, ids), Served(model)), "encoder")
     assert largest_error(ours, attentions(theirs.attentions)) <= 1e-5
 
 

@@ -16,6 +16,7 @@ from gpt_notebook.model_kernel.attention.capture import Text
 from gpt_notebook.model_kernel.attention.layout import Heads, Layout
 from gpt_notebook.model_kernel.attention.scores import Scores, repeated_sequence
 from gpt_notebook.model_kernel.attention.source import MapSource
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.protocol import Progress
 from model_kernel.attention.computing import capture_of, random_ids, run, whole_maps
 
@@ -40,7 +41,7 @@ class GivenMaps(MapSource):
         )
         self.maps = torch.as_tensor(maps, dtype=torch.float32)
         capture = SimpleNamespace(text=Text(tuple(token_ids)), layout=layout, model="given")
-        super().__init__(capture, SimpleNamespace(device=torch.device("cpu")))
+        super().__init__(capture, SimpleNamespace(model=SimpleNamespace(device=torch.device("cpu"))))
 
     def rows(self, place, heads, start, stop, values="weights"):
         return self.maps[slice(None) if heads is None else heads, start:stop]
@@ -76,7 +77,7 @@ def scores(source, kinds, part="decoder", queries=QUERIES, keys=KEYS, *, seconds
 @pytest.mark.parametrize("family", ["gpt2", "mistral", "gpt_oss", "gptj"])
 def test_each_kind_is_what_its_definition_says_of_the_map(family, kind, loaded):
     model = loaded(family)
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     expected = [in_numpy(kind, weights, IDS) for weights in whole_maps(source).values()]
     np.testing.assert_allclose(scores(source, (kind,))[0], expected, rtol=1e-5)
 
@@ -85,7 +86,7 @@ def test_each_kind_is_what_its_definition_says_of_the_map(family, kind, loaded):
 @pytest.mark.parametrize("elements", [1, 100, 500, 2**30], ids=["a row", "5 rows", "a head", "all"])
 def test_scores_do_not_depend_on_how_the_work_is_cut(elements, seconds, loaded, monkeypatch):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     expected = [[in_numpy(kind, each, IDS) for each in whole_maps(source).values()] for kind in KINDS]
     monkeypatch.setattr(map_source, "TILE_ELEMENTS", elements)
     np.testing.assert_allclose(scores(source, KINDS, seconds=seconds), expected, rtol=1e-5)
@@ -119,21 +120,21 @@ def test_a_head_that_attends_to_all_alike_has_the_largest_entropy():
 
 def test_from_to_leaves_out_queries_that_come_before_all_keys(loaded):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     early, late = (scores(source, ("from-to",), queries=queries, keys=(4,)) for queries in ((1, 3, 9), (9,)))
     assert early == late
 
 
 def test_a_key_named_twice_counts_once(loaded):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     twice, once = (scores(source, ("from-to",), queries=(9, 9), keys=keys) for keys in ((4, 4), (4,)))
     assert twice == once
 
 
 def test_queries_that_see_none_of_the_keys_are_refused(loaded):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     with pytest.raises(InvalidRequest, match=r"the last at 2, all come before the keys, the first at 5"):
         Scores(source, "decoder", ("from-to",), (1, 2), (5, 7))
 
@@ -141,7 +142,7 @@ def test_queries_that_see_none_of_the_keys_are_refused(loaded):
 @pytest.mark.parametrize(("queries", "keys"), [((20,), (0,)), ((3,), (-1,))])
 def test_positions_that_are_not_there_are_refused_with_the_range(queries, keys, loaded):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     with pytest.raises(InvalidRequest, match=r"no position (20|-1): (queries|keys) go from 0 to 19"):
         Scores(source, "decoder", ("from-to",), queries, keys)
 
@@ -149,10 +150,10 @@ def test_positions_that_are_not_there_are_refused_with_the_range(queries, keys, 
 @pytest.mark.parametrize("family", ["llama", "gpt_neo"])
 def test_a_text_without_repeats_is_judged_by_a_random_one_that_has_them(family, loaded):
     model = loaded(family)
-    source = MapSource(capture_of(model, range(10, 30)), model)
+    source = MapSource(capture_of(model, range(10, 30)), Served(model))
     found = scores(source, ("sink", "induction"))
     repeated = repeated_sequence(model)
-    expected = whole_maps(MapSource(capture_of(model, repeated), model)).values()
+    expected = whole_maps(MapSource(capture_of(model, repeated), Served(model))).values()
     np.testing.assert_allclose(found[1], [in_numpy("induction", each, repeated) for each in expected], rtol=1e-5)
     sinks = [in_numpy("sink", each, None) for each in whole_maps(source).values()]
     np.testing.assert_allclose(found[0], sinks, rtol=1e-5)
@@ -160,7 +161,7 @@ def test_a_text_without_repeats_is_judged_by_a_random_one_that_has_them(family, 
 
 def test_positions_are_those_of_the_text_and_not_of_the_random_one(loaded):
     model = loaded("gpt2", n_positions=256)
-    source = MapSource(capture_of(model, range(10, 160)), model)
+    source = MapSource(capture_of(model, range(10, 160)), Served(model))
     together = scores(source, ("induction", "from-to"), queries=(140,), keys=(3,))
     assert together == scores(source, ("induction",)) + scores(source, ("from-to",), queries=(140,), keys=(3,))
 
@@ -191,7 +192,7 @@ def test_a_model_that_reads_too_little_for_a_repeat_says_so(loaded):
 
 def test_one_token_has_no_previous_token_and_no_sink(loaded):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, [5]), model)
+    source = MapSource(capture_of(model, [5]), Served(model))
     previous, sink, entropy, distance = scores(source, ("previous-token", "sink", "entropy", "distance"))
     assert previous == sink == ((None,) * 4,) * 2
     assert entropy == distance == ((0.0,) * 4,) * 2
@@ -199,7 +200,7 @@ def test_one_token_has_no_previous_token_and_no_sink(loaded):
 
 def test_layers_without_attention_have_empty_rows(loaded):
     model = loaded("lfm2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     (table,) = scores(source, ("sink",))
     assert [len(row) for row in table] == [0, 4]
 
@@ -207,7 +208,7 @@ def test_layers_without_attention_have_empty_rows(loaded):
 @pytest.mark.parametrize("kind", ["previous-token", "distance", "induction"])
 def test_kinds_that_compare_positions_make_no_sense_between_two_texts(kind, loaded):
     model = loaded("t5")
-    source = MapSource(capture_of(model, IDS, IDS[:5]), model)
+    source = MapSource(capture_of(model, IDS, IDS[:5]), Served(model))
     with pytest.raises(InvalidRequest, match=rf"{kind} compares positions.*entropy, from-to, sink"):
         Scores(source, "cross", (kind,))
 
@@ -215,7 +216,7 @@ def test_kinds_that_compare_positions_make_no_sense_between_two_texts(kind, load
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_cross_attention_has_its_own_scores(family, loaded):
     model = loaded(family)
-    source = MapSource(capture_of(model, IDS, IDS[:5]), model)
+    source = MapSource(capture_of(model, IDS, IDS[:5]), Served(model))
     sink, entropy, from_to = scores(source, ("sink", "entropy", "from-to"), "cross", (0, 4), (3, 19))
     whole = whole_maps(source, "cross").values()
     np.testing.assert_allclose(sink, [each[:, :, 0].mean(1) for each in whole], rtol=1e-5)
@@ -227,7 +228,7 @@ def test_cross_attention_has_its_own_scores(family, loaded):
 def test_induction_in_a_decoder_is_about_what_it_has_written(text, loaded):
     model = loaded("t5")
     target = [0, 9, 4, 9, 4, 30]
-    source = MapSource(capture_of(model, text, target), model)
+    source = MapSource(capture_of(model, text, target), Served(model))
     (table,) = scores(source, ("induction",))
     expected = [in_numpy("induction", each, target) for each in whole_maps(source).values()]
     np.testing.assert_allclose(table, expected, rtol=1e-5)
@@ -237,17 +238,17 @@ def test_induction_in_a_decoder_is_about_what_it_has_written(text, loaded):
 def test_a_decoder_that_has_written_no_repeats_is_given_some(text, loaded):
     model = loaded("t5")
     text = tuple(text)
-    source = MapSource(capture_of(model, text, [0, 9, 4, 30]), model)
+    source = MapSource(capture_of(model, text, [0, 9, 4, 30]), Served(model))
     (table,) = scores(source, ("induction",))
     target = repeated_sequence(model)
-    given = MapSource(capture_of(model, text, target), model)
+    given = MapSource(capture_of(model, text, target), Served(model))
     expected = [in_numpy("induction", each, target) for each in whole_maps(given).values()]
     np.testing.assert_allclose(table, expected, rtol=1e-5)
 
 
 def test_an_encoder_is_scored_without_a_mask(loaded):
     model = loaded("bert")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     kinds = ("previous-token", "distance")
     expected = [[in_numpy(kind, each, IDS) for each in whole_maps(source, "encoder").values()] for kind in kinds]
     np.testing.assert_allclose(scores(source, kinds, "encoder"), expected, rtol=1e-5)
@@ -257,7 +258,7 @@ def test_an_encoder_is_scored_without_a_mask(loaded):
 
 def test_progress_counts_the_heads(loaded):
     model = loaded("gpt2")
-    source = MapSource(capture_of(model, IDS), model)
+    source = MapSource(capture_of(model, IDS), Served(model))
     *progress, _ = run(Scores(source, "decoder", ("sink",)))
     assert [(each.done, each.total) for each in progress] == [(4, 8), (8, 8)]
     assert all(isinstance(each, Progress) for each in progress)
@@ -266,7 +267,7 @@ def test_progress_counts_the_heads(loaded):
 def test_scoring_stops_between_pieces_when_it_is_cancelled(loaded, monkeypatch):
     model = loaded("gpt2")
     monkeypatch.setattr(map_source, "TILE_ELEMENTS", 1)
-    work = Scores(MapSource(capture_of(model, random_ids(30)), model), "decoder", ("sink",))
+    work = Scores(MapSource(capture_of(model, random_ids(30)), Served(model)), "decoder", ("sink",))
     work.seconds = 0.0
     assert work.step()
     work.cancelled = True

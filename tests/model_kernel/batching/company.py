@@ -18,6 +18,7 @@ from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.scheduler import Work
+from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.protocol import Finished, SamplingOptions, Token, Tokens
 
 PLENTY = 2**30
@@ -94,7 +95,7 @@ class Company:
         self.model = model
         self.memory = CacheMemory(budget) if memory is None else memory
         shape = fitting.shape_of(model)
-        self.way: Any = Apart() if shape is None else Together(model, shape, self.memory)
+        self.way: Any = Apart(self.memory) if shape is None else Together(model, shape, self.memory)
         self.shape: Any = shape
         self.asked: list[Heard] = []
 
@@ -112,10 +113,9 @@ class Company:
         seed = options.pop("seed", None)
         options.setdefault("temperature", 0 if seed is None else 1)
         sampling = SamplingOptions(seed=7 if seed is None else seed, **options)
-        generation = Generation(
-            self.model,
+        generation = Generation.of(
+            Served(self.model, adapter, self.model.source.name),
             Prompt("", list(token_ids), sampling, stop, repeatable=seed is not None),
-            adapter=adapter,
             attention_budget=PLENTY if attention else None,
             background=background,
         )

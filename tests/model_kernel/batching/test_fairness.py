@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpt_notebook.model_kernel.batching.together import FOR_OTHERS, MOST_ROWS
+from gpt_notebook.model_kernel.batching.running import MOST_ROWS
+from gpt_notebook.model_kernel.batching.together import FOR_OTHERS
 from model_kernel.batching.company import text
 from model_kernel.batching.conftest import PIECE
 
@@ -70,10 +71,10 @@ def test_one_pass_reads_at_most_a_piece(met, seen):
 
 
 def test_no_more_rows_share_a_step_than_gain_by_it(met, seen):
-    asked = [met.ask(text(5, seed), max_new_tokens=20, n=3) for seed in range(15)]
+    asked = [met.ask(text(5, seed), max_new_tokens=20, n=1 + seed % 2) for seed in range(MOST_ROWS)]
     met.finish()
     assert max(seen.steps) == MOST_ROWS
-    assert all(each.reasons == ["length"] * 3 for each in asked)
+    assert all(each.reasons == ["length"] * len(each.generation.samples) for each in asked)
 
 
 def test_those_in_the_background_leave_rows_free(met, seen):
@@ -124,3 +125,35 @@ def test_models_that_read_apart_take_turns_and_the_background_one_at_a_time(fami
         assert [each.generation.generated for each in (*others, *background)] == [count] * 3 + [0] * 2
     met.finish()
     assert all(each.finished and each.error is None for each in background)
+
+
+def test_no_more_samples_read_apart_at_a_time_than_share_a_step(company):
+    met = company("gpt_neo")
+    first = [met.ask(text(5, seed), max_new_tokens=3, n=7) for seed in range(4)]
+    large = met.ask(text(5, 10), max_new_tokens=3, n=8)  # 28 run, and 32 may
+    small = met.ask(text(5, 11), max_new_tokens=3)
+    met.step(3)
+    assert all(each.ended for each in first)
+    assert not large.tokens[0]
+    assert not small.ids  # it would have had a place, but nobody is overtaken
+    met.finish()
+    assert [len(ids) for ids in large.tokens] == [3] * 8
+    assert len(small.ids) == 3
+
+
+def test_a_cell_beside_a_table_of_equal_rows_is_answered_at_once(met):
+    for seed in range(100):
+        met.ask(text(6, seed), max_new_tokens=200, background=True)
+    met.step(10)
+    cells = [met.ask(text(6, 1000 + number), max_new_tokens=100) for number in range(FOR_OTHERS)]
+    met.step(FOR_OTHERS)
+    assert all(cell.ids for cell in cells)
+
+
+def test_who_asks_for_many_samples_leaves_rows_for_those_who_have_none(met):
+    for seed in range(5):
+        met.ask(text(6, seed), max_new_tokens=200, n=8)
+        met.step(2)
+    newcomers = [met.ask(text(6, 100 + number), max_new_tokens=5) for number in range(FOR_OTHERS - 2)]
+    met.step(FOR_OTHERS)
+    assert all(newcomer.ids for newcomer in newcomers)

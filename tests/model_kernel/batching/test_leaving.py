@@ -64,7 +64,7 @@ def test_what_was_held_back_for_a_stop_string_is_said_when_it_is_cancelled(compa
 
 def test_who_waits_for_a_row_can_leave(company):
     met = company()
-    running = [met.ask(text(5, seed), max_new_tokens=25, n=8) for seed in range(4)]
+    running = [met.ask(text(5, seed), max_new_tokens=25) for seed in range(32)]
     waiting = [met.ask(text(5, 50 + seed), max_new_tokens=5) for seed in range(3)]
     met.step(8)
     assert met.rows == 32

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 
 import pytest
 
 from gpt_notebook.model_kernel.batching import prefixes as prefixes_module
 from gpt_notebook.model_kernel.batching.cache import CacheShape, SequenceCache
 from gpt_notebook.model_kernel.batching.memory import CacheMemory
-from gpt_notebook.model_kernel.batching.prefixes import MOST, SHORTEST, Prefixes, common
+from gpt_notebook.model_kernel.batching.prefixes import MOST, WORTH_KEEPING, Prefixes, common
+from gpt_notebook.model_kernel.batching.slots import Slots
 from gpt_notebook.model_kernel.models import Models
 from gpt_notebook.protocol import GenerateRequest, SamplingOptions, Tokens
 from gpt_notebook.settings import Settings
-from model_kernel import tiny_adapters
-from model_kernel.asking import Reference, wait_for
+from model_kernel import tiny_adapters, tiny_models
+from model_kernel.asking import Reference, all_of, wait_for
 from model_kernel.batching.company import Company, chances, let_steps_end, text
 from model_kernel.batching.conftest import PIECE
 from model_kernel.families import CONTEXT
@@ -33,10 +35,10 @@ def shape(company) -> CacheShape:
 def kept(shape):
     """Returns a cache of tokens that have been read."""
 
-    def make(token_ids, *, repeatable=0):
+    def make(token_ids, *, repeatable_tokens=0):
         cache = SequenceCache(shape, len(token_ids))
         cache.token_ids = list(token_ids)
-        cache.repeatable = repeatable
+        cache.repeatable_tokens = repeatable_tokens
         return cache
 
     return make
@@ -73,8 +75,8 @@ def test_one_token_is_left_to_be_read(kept):
 def test_few_tokens_are_not_worth_it(kept):
     found = Prefixes()
     found.keep("a", kept(text(40)))
-    assert found.longest("a", [*text(40)[:SHORTEST], 1, 1])[1] == SHORTEST
-    assert found.longest("a", [*text(40)[: SHORTEST - 1], 1, 1]) is None
+    assert found.longest("a", [*text(40)[:WORTH_KEEPING], 1, 1])[1] == WORTH_KEEPING
+    assert found.longest("a", [*text(40)[: WORTH_KEEPING - 1], 1, 1]) is None
 
 
 def test_a_text_belongs_to_one_model_and_adapter(kept):
@@ -106,14 +108,14 @@ def test_a_longer_text_takes_the_place_of_its_beginnings(kept):
 
 def test_a_beginning_that_can_be_repeated_stays_beside_a_longer_text_that_cannot(kept):
     found = Prefixes()
-    found.keep("a", kept(text(40)[:20], repeatable=16))
+    found.keep("a", kept(text(40)[:20], repeatable_tokens=16))
     found.keep("a", kept(text(40)))
     assert found.longest("a", text(40), piece=16)[1] == 16
 
 
 def test_what_can_be_repeated_is_not_replaced_by_the_same_text_that_cannot(kept):
     found = Prefixes()
-    found.keep("a", kept(text(40), repeatable=32))
+    found.keep("a", kept(text(40), repeatable_tokens=32))
     found.keep("a", kept(text(40)))
     assert found.longest("a", text(40), piece=16)[1] == 32
 
@@ -286,7 +288,87 @@ def test_nothing_is_left_of_a_model_that_is_unloaded(leaves_early, tiny, engine)
     assert caches.prefixes.bytes == caches.running == 0
 
 
+def kept_of(engine):
+    """The fingerprints of the texts that are kept."""
+    return [key for key, _ in engine._runner.caches.prefixes._kept]
+
+
+def said(engine, model, **options):
+    request = GenerateRequest(model=model, prompt_token_ids=tuple(text(40)), **options)
+    events = all_of(engine.generate(request))
+    let_steps_end(engine)
+    return events
+
+
+def test_nothing_is_left_of_an_adapter_that_is_unloaded_and_its_model_keeps_its_own(tiny, engine, tmp_path):
+    base = tiny("llama")
+    adapter = f"{base}+{tiny_adapters.save(tmp_path / 'adapter', base)}"
+    for model in (base, adapter):
+        said(engine, model)
+    assert len(kept_of(engine)) == 2
+    engine.unload(adapter)
+    assert kept_of(engine) == [engine.loaded()[0].fingerprint]
+
+
+def test_nothing_is_left_of_an_adapter_whose_files_are_others_now(tiny, engine, tmp_path):
+    base = tiny("llama")
+    adapter = f"{base}+{tiny_adapters.save(tmp_path / 'adapter', base)}"
+    said(engine, adapter)
+    (old,) = kept_of(engine)
+    shutil.rmtree(tmp_path / "adapter")
+    tiny_adapters.save(tmp_path / "adapter", base, seed=5)
+    said(engine, adapter)
+    assert len(kept_of(engine)) == 1
+    assert old not in kept_of(engine)
+
+
+def test_nothing_is_left_of_a_model_that_was_saved_again(engine, tmp_path):
+    place = tmp_path / "model"
+    tiny_models.save(place, "llama")
+    said(engine, str(place))
+    (old,) = kept_of(engine)
+    shutil.rmtree(place)
+    tiny_models.save(place, "llama")
+    said(engine, str(place))
+    assert len(kept_of(engine)) == 1
+    assert old not in kept_of(engine)
+
+
+def test_a_row_that_ends_when_its_model_has_been_unloaded_leaves_nothing(company, monkeypatch):
+    met = company()
+    heard = met.ask(text(40), max_new_tokens=40)
+    while not heard.ids:
+        met.step()
+    heard.generation.cancelled = True
+    monkeypatch.setattr(met.model, "gone", True)
+    met.memory.prefixes.forget(met.model.fingerprint)
+    met.finish()
+    assert not met.memory.prefixes.bytes
+
+
+def test_a_text_is_copied_only_if_there_is_room_for_it(company, monkeypatch):
+    met = company()
+    heard = met.ask(text(40), max_new_tokens=5)
+    while not heard.ids:
+        met.step()
+    met.memory.budget = met.memory.running
+    kept = met.memory.prefixes.bytes
+    monkeypatch.setattr(Slots, "cache_of", None)
+    met.finish()
+    assert heard.error is None
+    assert met.memory.prefixes.bytes == kept
+
+
+def test_a_seed_that_need_not_be_exact_takes_all_that_has_been_read(tiny, engine, seen):
+    options = SamplingOptions(seed=1, max_new_tokens=4)
+    said(engine, tiny("llama"), options=options)
+    for exact, left in ((True, 40 - 2 * PIECE), (False, 1)):
+        seen.clear()
+        said(engine, tiny("llama"), options=options, exact=exact)
+        assert seen.tokens_read == left
+
+
 def test_a_piece_is_what_this_directory_says(seen, company):
     company().answer(text(40), max_new_tokens=1)
     assert seen.read[-3:] == [(PIECE,), (PIECE,), (40 - 2 * PIECE,)]
-    assert prefixes_module.SHORTEST == PIECE
+    assert prefixes_module.WORTH_KEEPING == PIECE

@@ -16,7 +16,7 @@ LONG = {"max_position_embeddings": 1024}
 
 @pytest.fixture(autouse=True)
 def small_slots(monkeypatch):
-    monkeypatch.setattr(slots, "SHORTEST", 16)
+    monkeypatch.setattr(slots, "LEAST_CAPACITY", 16)
 
 
 @pytest.fixture
@@ -184,3 +184,23 @@ def test_what_nobody_has_any_more_is_not_counted(company):
     assert memory.running
     met.way = None
     assert memory.running == 0
+
+
+@pytest.mark.parametrize("family", ["gpt_neo", "deepseek_v3", "lfm2", "mamba"])
+def test_caches_of_a_familys_own_are_counted_and_kept_texts_leave_for_them(family, company):
+    together = company()
+    together.answer(text(60), max_new_tokens=2)
+    together.way.let_go()
+    memory = together.memory
+    kept = memory.prefixes.bytes
+    memory.budget = memory.running + kept
+    apart = company(family, memory=memory)
+    before = memory.running
+    heard = apart.ask(text(40), max_new_tokens=20, n=2)
+    apart.step()
+    assert memory.running > before
+    assert memory.prefixes.bytes < kept
+    assert not memory.prefixes.bytes or memory.running + memory.prefixes.bytes <= memory.budget
+    apart.finish()
+    assert len(heard.ids) == 20
+    assert memory.running == before

@@ -16,7 +16,7 @@ SEEDED = {"seed": 3, "max_new_tokens": 15, "logprobs": 4}
 @pytest.fixture
 def small_slots(monkeypatch):
     """Slots whose length matters in short texts."""
-    monkeypatch.setattr(slots, "SHORTEST", 4)
+    monkeypatch.setattr(slots, "LEAST_CAPACITY", 4)
 
 
 def nothing(_):

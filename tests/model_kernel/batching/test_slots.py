@@ -18,7 +18,7 @@ SHAPE = CacheShape(((2, 3, 5), (1, 4, 4)), torch.float32, torch.device("cpu"))
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Slots that begin with room for four tokens, and are given back when nobody runs."""
-    monkeypatch.setattr(slots_module, "SHORTEST", 4)
+    monkeypatch.setattr(slots_module, "LEAST_CAPACITY", 4)
     monkeypatch.setattr(slots_module, "KEPT", 0)
 
 
