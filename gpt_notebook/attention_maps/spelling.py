@@ -13,6 +13,8 @@ Positions = str | int | Iterable[int]
 """Positions in a text: the tokens that spell a string, wherever they do, or numbers."""
 
 SUGGESTIONS = 5
+MOST_SHOWN = 80
+"""Characters of a text that a message repeats."""
 SIMILAR = 0.5
 
 
@@ -25,7 +27,7 @@ def positions(name: str, value: Positions, tokens: Sequence[Token]) -> tuple[int
     if isinstance(value, str):
         found = spelling(value, tokens)
         if not found:
-            message = f"no token here spells {value!r}: {_near(value, tokens)}"
+            message = f"no token here spells {shortened(value)!r}: {_near(value[:MOST_SHOWN], tokens)}"
             raise InvalidRequest(message, param=name)
         return found
     given = value if isinstance(value, Iterable) else [value]
@@ -34,6 +36,11 @@ def positions(name: str, value: Positions, tokens: Sequence[Token]) -> tuple[int
         message = f"{name} is empty: name at least one position"
         raise InvalidRequest(message, param=name)
     return found
+
+
+def shortened(text: str) -> str:
+    """Return a text as it stands in a message: its beginning, where it is long."""
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
 def spelling(text: str, tokens: Sequence[Token]) -> tuple[int, ...]:

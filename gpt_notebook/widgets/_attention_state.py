@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from gpt_notebook.attention_protocol import SCORE_KINDS, Part
+from gpt_notebook.attention_protocol import SCORE_KINDS, AttentionPart, Part
 
 if TYPE_CHECKING:
     from gpt_notebook.attention_maps.maps import Attention
@@ -47,6 +47,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 MAX_KEPT = 4
 """Heads whose lines stay while others are chosen: more colours can't be told apart."""
 
+OF_ONE_TEXT = ("previous-token", "induction", "distance")
+"""Scores that compare positions of one text, of which cross attention has none."""
+
 PAIR = 2
 
 
@@ -56,7 +59,7 @@ def is_there(key: str, value: Any, attention: Attention, other: Attention | None
     found: bool | None = None
     match key:
         case "part":
-            found = value in {each.name for each in attention.parts}
+            found = value in [each.name for each in attention.parts]
         case "layer" | "head":
             found = _within(value, attention.n_layers if key == "layer" else attention.n_heads)
         case "query" | "key":
@@ -69,6 +72,31 @@ def is_there(key: str, value: Any, attention: Attention, other: Attention | None
         case "kept":
             found = _are_heads(value, [attention]) and len(value) <= MAX_KEPT
     return found
+
+
+def fitted(state: Mapping[str, Any], attention: Attention, other: Attention | None) -> dict[str, Any]:
+    """Return a state with what its part lacks replaced: a layer, a head, a token or a score; the twin of `actions.ts`."""
+    part = next((each for each in attention.parts if each.name == state["part"]), attention.parts[0])
+    found = {**state, "part": part.name}
+    if not _has(part, state["layer"], state["head"]):
+        layer = next((layer for layer, count in enumerate(part.heads) if count), 0)
+        found |= {"layer": layer, "head": 0}
+    pinned = state["pinned"]
+    of_other = pinned is not None and pinned.get("which") == 1 and other is not None
+    if pinned is not None and not of_other and not _has(part, pinned["layer"], pinned["head"]):
+        found["pinned"] = None
+    for name, count in (("query", part.n_queries), ("key", part.n_keys)):
+        if state[name] is not None and state[name] >= count:
+            found[name] = None
+    if part.name == "cross" and state["score"] in OF_ONE_TEXT:
+        found["score"] = "entropy"
+    for name in ("ablated", "kept"):
+        found[name] = [pair for pair in state[name] if _has(part, *pair)]
+    return found
+
+
+def _has(part: AttentionPart, layer: int, head: int) -> bool:
+    return layer < len(part.heads) and head < part.heads[layer]
 
 
 def most_tokens(attention: Attention) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gpt_notebook.widgets._attention_state import OF_ONE_TEXT
 from gpt_notebook.widgets._questions import ask
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def look(answers: AttentionAnswers, state: Mapping[str, Any]) -> None:
         _look_at_a_layer(answers, of, part, state)
     layers = [layer for layer, heads in enumerate(part.heads) if heads]
     ask(answers, "overview", **of, layers=layers, size=SAVED_SIZE, hide_sink=state["hide_sink"])
-    if state["score"] != "from-to":
+    if state["score"] != "from-to" and not (part.name == "cross" and state["score"] in OF_ONE_TEXT):
         ask(answers, "scores", **of, kind=state["score"], queries=[], keys=[])
 
 

@@ -23,7 +23,7 @@ from gpt_notebook.widgets._still import VIEW_CLASS, Bundle, outputs
 STATIC = Path(__file__).parent / "static"
 
 MAX_STATE = 65_536
-"""Characters of the state's JSON."""
+"""Bytes of a value's JSON in the state."""
 
 FIRST_REQUEST, PAUSE, LONGEST = 0.2, 0.1, 1.0
 """Seconds: so long is waited for a view's first request, for its next one, and in all, before the twin is made."""
@@ -51,7 +51,8 @@ class Panel(anywidget.AnyWidget):
             module, style = STATIC / f"{bundle}.js", STATIC / f"{bundle}.css"
             cls._missing = next((each for each in (module, style) if not each.is_file()), None)
             if cls._missing is None:
-                cls._esm, cls._css = module, style
+                # As text: anywidget watches a path for as long as the class lives, and keeps every panel alive with it.
+                cls._esm, cls._css = module.read_text("utf-8"), style.read_text("utf-8")
         super().__init_subclass__(**options)
 
     def __init__(self, **state: Any) -> None:
@@ -87,17 +88,20 @@ class Panel(anywidget.AnyWidget):
         """Cancel what is being worked on and take the panel from the page."""
         if self._requests is not None:  # a panel that was refused while it was made is closed as well
             self._requests.close()
+        if self.comm is not None and "layout" in self._trait_values:
+            self.layout.close()
         super().close()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what a view has changed; what makes no sense here is left out, and the view is told what holds."""
-        sent = sync_data.get("state")
-        if sent is None:
+        if "state" not in sync_data:
             super().set_state(sync_data)
             return
+        given = sync_data["state"]
+        sent = given if isinstance(given, dict) else {}
         kept = {key: value for key, value in sent.items() if self._complaint(key, value) is None}
         super().set_state({**sync_data, "state": {**self.state, **kept}})
-        if self.state != sent:
+        if self.state != given:
             self.send_state("state")
 
     @traitlets.validate("state")  # type: ignore[untyped-decorator]
@@ -107,14 +111,23 @@ class Panel(anywidget.AnyWidget):
             if complaint is not None:
                 raise InvalidRequest(complaint, param=key)
         before = self._trait_values.get("state", {})
-        return {**self.initial_state, **before, **proposal["value"]}
+        return self.fitted({**self.initial_state, **before, **proposal["value"]})
 
-    def _complaint(self, key: str, value: Any) -> str | None:
+    def fitted(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return a state of which each value makes sense so that they do together; by itself, as it is."""
+        return state
+
+    def _complaint(self, key: Any, value: Any) -> str | None:
         """Return what is wrong with a value of the state, or None."""
+        if not isinstance(key, str):
+            return f"{repr(key)[:80]} is no key of the state: keys are words"
         if key not in self.initial_state:
             return unknown_name("key of the state", key, self.initial_state)
         try:
-            small = len(json.dumps(value, allow_nan=False)) <= MAX_STATE
+            # Lone surrogates are no characters, and end the connection of whoever sends them.
+            small = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode()) <= MAX_STATE
+        except RecursionError:
+            return f"{key} cannot be nested so deeply"
         except (TypeError, ValueError):
             small = False
         if not small or not self.valid(key, value):
@@ -130,11 +143,21 @@ class Panel(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> Bundle:
         """Return the view, the static twin and a line of text as one output, for whoever asks for one."""
+        if self.comm is None:
+            return self._without_view()
         data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         return {**data, "text/html": self._twin_or_why_not()}, metadata
 
+    def _without_view(self) -> Bundle:
+        return {"text/html": self._twin_or_why_not(), "text/plain": repr(self)}, {}
+
     def outputs(self) -> Iterator[Bundle]:
-        """Yield what a notebook shows: the view, and the twin as an output of its own (`_still.py` says why)."""
+        """Return what a notebook shows: the view, and the twin as an output of its own (`_still.py` says why).
+
+        A panel that was closed has no view any more.
+        """
+        if self.comm is None:
+            return iter([self._without_view()])
         return outputs(super()._repr_mimebundle_() or ({}, {}), self._twin_when_the_view_is_there)
 
     def _ipython_display_(self) -> None:

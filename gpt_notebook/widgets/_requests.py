@@ -119,7 +119,7 @@ class Requests:
             self._count += 1
             self._changed.notify_all()
         if method is None or priority is None:
-            error = InvalidRequest(f"this panel has no method {name!r}: run its cell again and reload the page")
+            error = InvalidRequest(f"this panel has no method {name[:80]!r}: run its cell again and reload the page")
             self._end(id_, cancellation, {"kind": "error", "error": _described(error)})
             return
         self._pool.submit(lambda: self._run(id_, cancellation, method, params), priority=priority)

@@ -1,7 +1,8 @@
 """The static twin of an attention panel: HTML with pictures in it, for wherever a notebook is opened without a kernel.
 
 No script and no request. Colours grow out of what lies behind, so that one picture serves light and dark pages; every
-token is escaped. Of a long text its beginning is shown, since a language model's first rows need nothing of the rest.
+token is escaped. JupyterLab takes many styles out of a notebook that nobody has trusted yet (`image-rendering`,
+`box-shadow`, `flex`), so pictures are enlarged and framed in their pixels, and stand beside each other as words do. Of a long text its beginning is shown, since a language model's first rows need nothing of the rest.
 """
 
 from __future__ import annotations
@@ -28,14 +29,22 @@ HEADS = 12
 """How many are shown small, those most worth a look first."""
 MAX_TOKENS = 1024
 """Of a longer text so many are shown."""
-SMALL, LARGE = 64, 256
+SMALL, LARGE = 44, 176
 """Rows and columns of a picture, at most."""
 SMALL_PIXELS, LARGE_PIXELS = 88, 352
 LEGIBLE = 16
 """Pixels of a token on the screen, at most: the map of a short text needs no more room."""
+FRAME_PIXELS = 2
+"""Of both sides of a picture together."""
+SHADES = 255
+FRAME = (0x75, 0x75, 0x75, 0xFF)
+"""The last colour of the palette, which light and dark pages set off."""
 
 _FAINT = "var(--jp-content-font-color2, #757575)"
-_SMALL_TEXT = "font:11px/16px var(--jp-ui-font-family, system-ui, sans-serif);font-variant-numeric:tabular-nums"
+_SMALL_TEXT = (
+    "font-size:11px;line-height:16px;font-family:var(--jp-ui-font-family, system-ui, sans-serif);"
+    "font-variant-numeric:tabular-nums"
+)
 
 # Tokens are not shaded here, so that their borders are all that tells them apart.
 _BORDERS = """<style>.gpt-notebook-attention .gpt-notebook-tokens span
@@ -75,12 +84,10 @@ def attention_twin(
         return found
 
     large = min(LARGE_PIXELS, LEGIBLE * max(queries[1], keys[1]))
+    beside = "display:inline-block;vertical-align:top"
     figures = [_figure(picture(*chosen, LARGE, "max"), _name(*chosen), large, full=True)]
     small = [_figure(picture(*each, SMALL, "mean"), _name(*each), SMALL_PIXELS) for each in heads[:HEADS]]
-    body = (
-        f'<div style="display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start">{"".join(figures)}'
-        f'<div style="display:flex;flex-wrap:wrap;gap:8px;max-width:{4 * (SMALL_PIXELS + 8)}px">{"".join(small)}</div></div>'
-    )
+    body = f'<div>{"".join(figures)}<div style="{beside};max-width:{4 * (SMALL_PIXELS + FRAME_PIXELS + 8)}px">{"".join(small)}</div></div>'
     texts = [("", attention.tokens)] if not attention.target_tokens else [
         ("the text", attention.tokens), ("the target", attention.target_tokens)
     ]  # fmt: skip
@@ -91,24 +98,38 @@ def attention_twin(
 def _figure(weights: Array, name: str, pixels: int, *, full: bool = False) -> str:
     """Return one head's picture with what it is called; a large one with its scale as well."""
     found, peak = painted(weights)
-    rows, columns = weights.shape
-    height, width = (max(1, round(pixels * each / max(rows, columns))) for each in (rows, columns))
+    framed = _framed(found, max(1, pixels // max(weights.shape)))
+    height, width = framed.shape
     image = (
-        f'<img src="{data_url(png(found, palette()))}" width="{width}" height="{height}" alt="attention of {name}" '
-        f'style="display:block;margin:0;max-width:100%;image-rendering:pixelated;box-shadow:0 0 0 1px {_FAINT}">'
+        f'<img src="{data_url(png(framed, palette()))}" width="{width}" height="{height}" alt="attention of {name}" '
+        f'style="display:block;margin:0;max-width:100%;image-rendering:pixelated">'
     )
     caption = f"{name}: rows are queries, columns keys, strongest {peak:.2g}" if full else name
-    return f'<figure style="margin:0">{image}<figcaption style="{_SMALL_TEXT};color:{_FAINT}">{caption}</figcaption></figure>'
+    room = "" if full else f";width:{pixels + FRAME_PIXELS}px"
+    return (
+        f'<figure style="display:inline-block;vertical-align:top;margin:0 8px 8px 0{room}">{image}'
+        f'<figcaption style="{_SMALL_TEXT};color:{_FAINT}">{caption}</figcaption></figure>'
+    )
+
+
+def _framed(found: Pixels, times: int) -> Pixels:
+    """Return a picture (row, column) so many times as large, within a line of the palette's last colour."""
+    import numpy as np
+
+    # The brightest shade of 8 bits is the colour of the frame here, so that it gives way to the one below.
+    large = np.repeat(np.repeat(np.minimum(found, SHADES - 1), times, axis=0), times, axis=1)
+    framed: Pixels = np.pad(large, FRAME_PIXELS // 2, constant_values=SHADES)
+    return framed
 
 
 def palette() -> Pixels:
-    """Return the colours of 256 shares of the strongest weight, shape (share, channel)."""
+    """Return the colours of shares of the strongest weight, and last that of the frame: shape (colour, channel)."""
     import numpy as np
 
     shares, colors = zip(*((share, rgba(color)) for share, color in SEQUENTIAL), strict=True)
-    channels = [np.interp(np.linspace(0, 1, 256), shares, channel) for channel in zip(*colors, strict=True)]
+    channels = [np.interp(np.linspace(0, 1, SHADES), shares, channel) for channel in zip(*colors, strict=True)]
     channels[-1] *= 255
-    found: Pixels = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    found: Pixels = np.vstack([np.rint(np.stack(channels, axis=-1)), FRAME]).astype(np.uint8)
     return found
 
 
@@ -135,4 +156,5 @@ def _footer(attention: Attention, part: AttentionPart, *, hide_sink: bool) -> st
         said.append(f"the maps are of the first {MAX_TOKENS:,}")
     if hide_sink:
         said.append("without the first token, rows rescaled")
+    said.append("run its cell in the notebook to explore it")
     return " · ".join(said)

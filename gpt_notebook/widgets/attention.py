@@ -5,12 +5,13 @@ What its views can ask is in `_attention_answers.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gpt_notebook import arguments
-from gpt_notebook.attention_maps import functions
+from gpt_notebook.attention_maps import functions, places
 from gpt_notebook.attention_maps.kept import KeptAttention
 from gpt_notebook.attention_maps.maps import Attention
 from gpt_notebook.attention_protocol import AttentionRequest, Part
@@ -23,7 +24,7 @@ from gpt_notebook.session import Model, session
 from gpt_notebook.suggestions import unknown_name
 from gpt_notebook.visible_text import visible
 from gpt_notebook.widgets._attention_answers import AttentionAnswers
-from gpt_notebook.widgets._attention_state import CHOICES, INITIAL, is_there, most_tokens
+from gpt_notebook.widgets._attention_state import CHOICES, INITIAL, fitted, is_there, most_tokens
 from gpt_notebook.widgets._empty import EmptyAnswers, empty_twin
 from gpt_notebook.widgets._looks import look
 from gpt_notebook.widgets._panel import STATIC, Panel
@@ -87,6 +88,11 @@ class AttentionPanel(Panel, bundle="attention"):
                 self._answers = AttentionAnswers(self._attention, self.other, generated=generated)
                 state = self._beginning(self._attention, state)
         super().__init__(**state)
+        asked = state.get("layer", 0), state.get("head", 0)
+        if self._attention is not None and self.chosen != asked:
+            self.close()
+            part = next(each for each in self._attention.parts if each.name == self.state["part"])
+            places.head_of(part, *asked)
 
     @property
     def attention(self) -> Attention:
@@ -116,6 +122,10 @@ class AttentionPanel(Panel, bundle="attention"):
             return there
         return value in CHOICES[key] if key in CHOICES else super().valid(key, value)
 
+    def fitted(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return a state with what its part of the model lacks replaced."""
+        return state if self._attention is None else fitted(state, self._attention, self.other)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save what was looked at as one page that works offline, and return where it is.
 
@@ -124,8 +134,14 @@ class AttentionPanel(Panel, bundle="attention"):
 
         Raises:
             GptNotebookError: the model kernel has to be asked for something, and can't be.
+            InvalidRequest: there is no such directory.
         """
         from gpt_notebook.widgets._page import page
+
+        target = Path(path).expanduser()
+        if target.is_dir() or not target.parent.is_dir():
+            message = f"{visible(str(target))} can be no file: name one in a directory that is there"
+            raise InvalidRequest(message, param="path")
 
         answers = self._answers
         ask(answers, "open")
@@ -133,7 +149,6 @@ class AttentionPanel(Panel, bundle="attention"):
         if isinstance(answers, AttentionAnswers):
             look(answers, self.state)
             title = f"Attention · {self.attention.model}"
-        target = Path(path)
         text = page(
             title=title,
             twin=self.twin(),
@@ -142,7 +157,10 @@ class AttentionPanel(Panel, bundle="attention"):
             static=STATIC,
             bundle="attention",
         )
-        target.write_text(text, "utf-8")
+        # Beside it first, so that what was saved before is whole until this is.
+        beside = target.with_name(f".{target.name}.new")
+        beside.write_text(text, "utf-8")
+        beside.replace(target)
         return target
 
     def twin(self) -> str:
@@ -168,6 +186,8 @@ class AttentionPanel(Panel, bundle="attention"):
     def _beginning(self, attention: Attention, state: Mapping[str, Any]) -> dict[str, Any]:
         """Return the state to begin with: what was asked for, and the head most worth a look."""
         part: Part = state.get("part", attention.parts[0].name)
+        if part not in [each.name for each in attention.parts]:
+            return {**state}  # which is refused with all that makes no sense
         found = {"part": part, **self._best(part, state), **state}
         for name in ("query", "key"):
             if type(position := found.get(name)) is int and position < 0:
@@ -188,6 +208,9 @@ def _recorded(text: str | Completion | Attention, model: Model, options: Mapping
     """Return the attention of something, or None where a text has no tokens."""
     if not isinstance(text, str):
         return _attention(text, model, options)
+    if half := re.search("[\ud800-\udfff]", text):
+        message = f"the text has {half[0]!r} at {half.start()}, which is half a character: leave it out"
+        raise InvalidRequest(message, param="text")
     if not text:
         return None
     try:

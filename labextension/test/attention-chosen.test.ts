@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttentionInfo, AttentionPart } from "../src/protocol.ts";
 import { fitting, stateActions, stepBack } from "../src/widgets/attention/actions.ts";
-import { chosenOf, largest, lineHeads, modelName, sidesOf, turned, weightsOf } from "../src/widgets/attention/chosen.ts";
+import { chosenOf, largest, lineHeads, madeOf, modelName, sidesOf, turned, weightsOf } from "../src/widgets/attention/chosen.ts";
 import { occurrences } from "../src/widgets/attention/find.ts";
 import type { Opened, Source } from "../src/widgets/attention/source.ts";
 import { INITIAL, type State } from "../src/widgets/attention/state.ts";
@@ -42,6 +42,19 @@ test("where none is chosen it is the last token, and one that is not there is th
   const sides = sidesOf(info, "decoder");
   assert.equal(chosenOf(INITIAL, sides).position, 3);
   assert.equal(chosenOf({ ...INITIAL, query: 99 }, sides).position, 3);
+});
+
+test("a token's making is looked at as long as the row of the token before it is the chosen one", () => {
+  const store = new Store<State>({ ...INITIAL, query: 1 });
+  const made = new Store<{ token: number | null }>({ token: 2 });
+  const now = (): number | null => madeOf({ store, opened, made });
+  assert.equal(now(), 2);
+  store.set({ direction: "by" });
+  assert.equal(now(), null);
+  store.set({ direction: "to", query: 2 });
+  assert.equal(now(), null);
+  made.set({ token: null });
+  assert.equal(now(), null);
 });
 
 test("turning round keeps the token where a text attends to itself, and chooses none of another text", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeOf } from "../src/widgets/attention/code.ts";
+import { codeOf, firstCall } from "../src/widgets/attention/code.ts";
 import { INITIAL, type State } from "../src/widgets/attention/state.ts";
 import { tokens } from "./some-tokens.ts";
 
@@ -9,7 +9,9 @@ const own = { queries: words, keys: words };
 const state = (changes: Partial<State>): State => ({ ...INITIAL, layer: 5, head: 3, hide_sink: false, ...changes });
 
 test("a map is one call", () => {
-  assert.equal(codeOf(state({}), own, 1), "weights = a.map(5, 3)  # (query, key)");
+  const code = codeOf(state({}), own, 1);
+  assert.equal(code, "# a = panel.attention\nweights = a.map(5, 3)  # (query, key)");
+  assert.equal(firstCall(code), "weights = a.map(5, 3)  # (query, key)");
 });
 
 test("a hidden sink is hidden in the code as well", () => {
@@ -32,6 +34,7 @@ test("lines of heads that are pinned or kept are a row for each, and their mean 
   const code = codeOf(state(changes), own, 1);
   assert.match(code, /^heads = \[\(5, 3\), \(1, 0\), \(4, 2\)\]$/m);
   assert.match(code, /np\.stack\(\[a\.map\(layer, head, queries=2\)\[0\] for layer, head in heads\]\)  # \(head, key\)$/);
+  assert.match(code, /^import numpy as np\n# a = panel\.attention\n/);
   assert.match(codeOf(state({ ...changes, shading: true }), own, 1), /np\.mean\(\[.*\], axis=0\)  # \(key\)$/);
 });
 
@@ -43,7 +46,8 @@ test("a layer's mean is that of all its heads, in the part that is shown", () =>
 });
 
 test("a pinned head of the other attention is taken from the other", () => {
-  assert.match(codeOf(state({ pinned: { layer: 5, head: 3, which: 1 } }), own, 1), /pinned = other\.map\(5, 3\)/);
+  const code = codeOf(state({ pinned: { layer: 5, head: 3, which: 1 } }), own, 1);
+  assert.match(code, /^# a, other = panel\.attention, panel\.other\n.*\npinned = other\.map\(5, 3\)/);
 });
 
 test("heads that are off are in the code of an ablation, after the last token where none is chosen", () => {

@@ -22,5 +22,6 @@ test("short numbers have a few digits that count", () => {
 
 test("percentages have the decimals they need", () => {
   assert.deepEqual([1, 0.412, 0.0312, 0.0001].map(percent), ["100 %", "41 %", "3.1 %", "0.010 %"]);
+  assert.deepEqual([0, 4e-6, 6e-6].map(percent), ["0.000 %", "< 0.001 %", "0.001 %"]);
   assert.equal(grouped(1024), "1,024");
 });

@@ -33,6 +33,7 @@ const context: Context = {
   announce: (text) => (document.querySelector("output")!.textContent = text),
   failed: (error) => console.error(error),
   hover: new Store<{ query: number | null; key: number | null }>({ query: null, key: null }),
+  made: new Store<{ token: number | null }>({ token: null }),
 };
 
 paint();

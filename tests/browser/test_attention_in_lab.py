@@ -1,6 +1,7 @@
 """The attention panel in a real JupyterLab: every view, numbers that are the model's, and keys that stay in the panel."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -95,21 +96,55 @@ def test_a_weight_under_the_pointer_is_the_exact_float32(lab, page, opened):
     opened.tokens.nth(13).click()
     opened.tokens.nth(3).hover()
     value = opened.element.locator(".gpt-strip .gpt-value")
-    expect(value).to_contain_text("time (3)")
+    expect(value).to_have_text(re.compile(r"time \(3\) [^≈]+$"))
     shown = value.inner_text().split()[-1]
-    # One row by itself, as the panel asks for it: a product of other sizes is rounded in another order.
-    exact = run(lab, page, "print(str(panel.attention.map(1, 5, queries=13)[0, 3]))")
-    assert float(shown) == float(exact)
+    assert shown == opened.element.locator(".gpt-matrix .gpt-readout b").inner_text()
+    assert shown == run(lab, page, "print(panel.attention.map(1, 5)[13, 3])").strip()
 
 
 def test_hiding_the_first_token_divides_by_what_is_left_and_says_so(lab, page, opened):
     expect(opened.element.locator(".gpt-strip .gpt-sign")).to_contain_text("first token hidden")
     opened.tokens.nth(13).hover()
     value = opened.element.locator(".gpt-strip .gpt-value")
-    expect(value).to_contain_text("(13)")
-    shown = float(value.inner_text().split()[-1])
+    expect(value).to_have_text(re.compile(r"\(13\) [^≈]+$"))
+    shown = value.inner_text().split()[-1]
+    assert shown == opened.element.locator(".gpt-matrix .gpt-readout b").inner_text()
     exact = float(run(lab, page, "row = panel.attention.map(1, 5)[13]; print(row[13] / row[1:].sum())"))
-    assert shown == pytest.approx(exact, rel=1e-6)
+    assert float(shown) == pytest.approx(exact, rel=1e-6)
+
+
+def test_what_is_not_there_to_compare_with_is_said_and_the_message_goes_by_itself(opened):
+    opened.tokens.nth(5).click()
+    before = opened.element.locator(".gpt-body").bounding_box()
+    opened.press("6")
+    expect(opened.notice).to_contain_text("There is nothing to compare with")
+    assert opened.element.locator(".gpt-body").bounding_box() == before
+    expect(opened.notice).to_be_hidden()
+
+
+def test_a_token_stays_marked_while_what_made_it_is_looked_at(lab, page):
+    make = "panel = gpt.AttentionPanel(gpt.generate('Once upon a time', max_new_tokens=12, seed=1), layer=1, head=5)\npanel"
+    lab.open(page, "made", [IMPORT, make])
+    lab.command(page, "notebook:run-all-cells")
+    view = View(page)
+    view.tokens.nth(9).click()
+    card, each = view.element.locator(".gpt-card"), view.element.locator(".gpt-each summary")
+    expect(each).to_contain_text(re.compile(r"what each head of layer 1 looked at when .* was made \(row of .* 8\)"))
+    view.element.get_by_role("button", name="the row of the token before").click()
+    expect(view.says).to_contain_text(re.compile(r"when .* \(9\) was made, in L1 H5 \(row of .* 8\)"))
+    expect(card).to_contain_text(re.compile(r"when .* \(9\) was made \(row of .* 8\)"))
+    expect(view.tokens.nth(9)).to_have_attribute("aria-selected", "true")
+    expect(view.tokens.nth(8)).not_to_have_attribute("aria-selected", "true")
+    view.tokens.nth(8).click()
+    expect(view.says).to_contain_text("(8) attends to in L1 H5")
+    expect(card).to_contain_text("(8)")
+
+
+def test_the_chosen_head_is_among_those_that_are_shown_small(opened):
+    expect(opened.element.locator(".gpt-heads [role=gridcell]")).to_contain_text("previous-token")
+    opened.element.locator(".gpt-heads-scroll").focus()
+    opened.press("End")
+    expect(opened.element.locator(".gpt-heads [role=gridcell]")).to_contain_text("layer 1 head 5")
 
 
 def test_the_notebooks_keys_do_nothing_while_the_panel_has_the_focus(page, opened):

@@ -100,6 +100,8 @@ def test_an_attention_has_a_panel(engine, built):
     [
         (lambda: AttentionPanel(TEXT, other=""), "empty"),
         (lambda: AttentionPanel(TEXT, layer=2), "layer cannot be 2"),
+        (lambda: AttentionPanel(TEXT, part=[]), r"part cannot be \[\]"),
+        (lambda: AttentionPanel("a\ud800"), "at 1, which is half a character"),
         (lambda: AttentionPanel(TEXT, view="matrx"), "view cannot be 'matrx'"),
         (lambda: AttentionPanel(TEXT, hide_sinks=True), "hide_sinks.*did you mean hide_sink"),
         (lambda: AttentionPanel(TEXT, modle="other"), "modle.*did you mean model"),
@@ -354,6 +356,20 @@ def test_a_generation_can_be_explored_with_the_storyteller(built, monkeypatch, t
         assert len(parts(view, "overview", **ALL, layers=None, size=64, hide_sink=True)) == panel.attention.n_layers
 
 
+def test_a_layer_without_attention_is_refused_and_one_that_is_left_over_is_replaced(built, monkeypatch, tmp_path):
+    model = str(tiny_models.save(tmp_path / "lfm2", "lfm2"))
+    with serving(Engine(Settings(home=tmp_path))) as served:
+        monkeypatch.setenv("GPT_NOTEBOOK_URL", served.address)
+        monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", served.token)
+        panel = AttentionPanel(TEXT, model=model)
+        heads = panel.attention.parts[0].heads
+        without, there = heads.index(0), next(layer for layer, count in enumerate(heads) if count)
+        panel.state = {"layer": without, "head": 0}
+        assert panel.chosen == (there, 0)
+        with pytest.raises(InvalidRequest, match=f"layer {without}"):
+            AttentionPanel(TEXT, model=model, layer=without)
+
+
 @pytest.mark.parametrize("family", ["t5", "bert", "lfm2", "gpt_neo"])
 def test_every_kind_of_model_can_be_explored(family, built, monkeypatch, tmp_path):
     model = str(tiny_models.save(tmp_path / family, family))
@@ -366,6 +382,7 @@ def test_every_kind_of_model_can_be_explored(family, built, monkeypatch, tmp_pat
         for part in panel.attention.parts:
             layer = next(layer for layer, heads in enumerate(part.heads) if heads)
             panel.state = {"part": part.name, "layer": layer, "head": 1}
+            panel.save(tmp_path / f"{part.name}.html")
             of = {"which": 0, "part": part.name}
             whole = {"queries": [0, part.n_queries], "keys": [0, part.n_keys], "hide_sink": True}
             expected = panel.attention.map(layer, 1, part=part.name, hide_sink=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from attention_maps.attention_stubs import part_of, stub, tokens_of
 
-from gpt_notebook.widgets._twin import HEADS, attention_twin, palette
+from gpt_notebook.widgets._twin import HEADS, SHADES, attention_twin, palette
 
 PNG = re.compile(r'src="data:image/png;base64,([^"]+)"')
 
@@ -68,20 +68,32 @@ class Page(HTMLParser):
 
 def test_the_chosen_head_is_large_and_a_dozen_are_small():
     found = images(twin_of(attention_of()))
-    assert [each.shape for each in found] == [(40, 40)] * (1 + HEADS)
+    assert [each.shape for each in found] == [(8 * 40 + 2,) * 2] + [(2 * 40 + 2,) * 2] * HEADS
+
+
+def test_pictures_are_enlarged_and_framed_in_their_pixels_since_styles_may_be_taken_away():
+    (large, *_) = images(twin_of(attention_of()))
+    frame = np.ones(large.shape, bool)
+    frame[1:-1, 1:-1] = False
+    np.testing.assert_array_equal(large == SHADES, frame)
+    cells = large[1:-1, 1:-1].reshape(40, 8, 40, 8)
+    assert (cells == cells[:, :1, :, :1]).all()
+    styles = [value for name, value in Page(twin_of(attention_of())).attributes if name == "style"]
+    assert not [style for style in styles if "flex" in style or "box-shadow" in style]
 
 
 def test_pictures_have_their_brightest_pixel_where_the_weight_is_largest():
     (large, *_) = images(twin_of(attention_of()))
-    assert large.max() == 255
-    assert not np.triu(large, 1).any()
+    cells = large[1:-1:8, 1:-1:8]
+    assert cells.max() == SHADES - 1
+    assert not np.triu(cells, 1).any()
 
 
 def test_captions_say_which_head_it_is_and_how_to_read_it():
     page = Page(twin_of(attention_of(), heads=[(1, 2), (0, 7)]))
     assert "layer 3 head 5: rows are queries, columns keys, strongest" in page.text
     assert "layer 1 head 2" in page.text
-    assert "a-model · 40 tokens · without the first token, rows rescaled" in page.text
+    assert "a-model · 40 tokens · without the first token, rows rescaled · run its cell" in page.text
     assert "without the first token" not in Page(twin_of(attention_of(), hide_sink=False)).text
 
 
@@ -136,5 +148,5 @@ def test_colours_grow_out_of_what_lies_behind():
     shades = palette()
     assert shades.shape == (256, 4)
     assert shades[0, 3] == 0
-    assert shades[255, 3] == 255
+    assert shades[SHADES - 1, 3] == 255
     assert (np.diff(shades[:, 3].astype(int)) >= 0).all()

@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import weakref
 from typing import ClassVar
 
 import numpy as np
@@ -334,15 +335,26 @@ def test_an_assignment_changes_the_keys_that_it_has(panel):
         ({"zoom": float("nan")}, "zoom cannot be nan"),
         ({"score": "x" * 100_000}, "score cannot be 'xxx"),
         ({"query": object()}, "query cannot be <object"),
+        ({"score": "\ud800"}, "score cannot be"),
+        ({5: 1}, "5 is no key of the state"),
     ],
 )
 def test_a_state_that_makes_no_sense(panel, state, complaint):
     before = dict(panel.state)
     with pytest.raises(InvalidRequest, match=complaint):
         panel.state = state
-    with pytest.raises(InvalidRequest, match=complaint):
-        Example(**state)
+    if all(isinstance(key, str) for key in state):
+        with pytest.raises(InvalidRequest, match=complaint):
+            Example(**state)
     assert panel.state == before
+
+
+def test_what_is_nested_too_deeply_is_no_value(panel):
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidRequest, match="query cannot be nested so deeply"):
+        panel.state = {"query": deep}
 
 
 def from_browser(panel, state):
@@ -360,6 +372,34 @@ def test_what_makes_no_sense_from_a_view_is_left_out_and_the_view_is_told(panel)
     from_browser(panel, {**panel.state, "layer": -1, "score": "entropy", "from_a_later_version": 1})
     assert panel.state == {"layer": 0, "score": "entropy", "hide_sink": True, "query": None, "zoom": 1.0}
     assert panel.comm.states() == [panel.state]
+
+
+def test_a_view_that_sends_no_state_at_all_is_told_what_holds(panel):
+    from_browser(panel, [])
+    assert panel.comm.states() == [panel.state]
+
+
+def test_a_panel_that_was_closed_and_let_go_of_is_gone(monkeypatch, tmp_path):
+    for name in ("small.js", "small.css"):
+        (tmp_path / name).write_text("", "utf-8")
+    monkeypatch.setattr("gpt_notebook.widgets._panel.STATIC", tmp_path)
+
+    class Small(Panel, bundle="small"):
+        pass
+
+    panel = Small()
+    gone, layout = weakref.ref(panel), panel.layout
+    panel.close()
+    assert layout.comm is None
+    del panel
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_panel_that_was_closed_shows_its_twin_alone(panel):
+    panel.close()
+    ((data, _),) = panel.outputs()
+    assert set(data) == {"text/html", "text/plain"}
 
 
 def test_the_bundle_holds_a_view_a_twin_and_a_line_of_text(panel):

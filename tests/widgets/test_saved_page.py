@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from panel_views import View
 
+from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.testing import FakeEngine, serving
 from gpt_notebook.widgets._page import page
 from gpt_notebook.widgets._questions import Memory, Remembered
@@ -168,6 +169,15 @@ def test_heads_that_are_kept_can_be_explored_as_the_chosen_one(panel, tmp_path):
         (each["params"]["layer"], each["params"]["head"]) for (method, _), each in known.items() if method == "exact"
     }
     assert heads == {panel.chosen, (0, 1)}
+
+
+def test_a_page_is_written_whole_or_not_at_all(panel, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert panel.save("~/lesson.html") == tmp_path / "lesson.html"
+    assert [each.name for each in tmp_path.glob("*lesson*")] == ["lesson.html"]
+    for path in (tmp_path, tmp_path / "nowhere" / "lesson.html"):
+        with pytest.raises(InvalidRequest, match="can be no file"):
+            panel.save(path)
 
 
 @pytest.mark.parametrize(

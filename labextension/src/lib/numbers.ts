@@ -29,6 +29,7 @@ export function grouped(value: number): string {
 
 /** The part of 100, with as many decimals as it needs. */
 export function percent(share: number): string {
+  if (share > 0 && share < 5e-6) return "< 0.001 %";
   const digits = share >= 0.1 ? 0 : share >= 0.001 ? 1 : 3;
   return `${(100 * share).toFixed(digits)} %`;
 }

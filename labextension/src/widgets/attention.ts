@@ -37,6 +37,8 @@ function render({ model, el, signal }: RenderProps): () => void {
   const shell = new Shell(panelSource(panel), store, false);
   ending.signal.addEventListener("abort", () => shell.destroy(), { once: true });
   const sign = lostSign(panel, ending.signal);
+  const off = panel.onLost(() => shell.lose(panel.lost));
+  ending.signal.addEventListener("abort", off, { once: true });
   // Until then there is nothing to see: a page of a saved notebook has a view, and only its twin to show.
   panel.onAnswered(() => el.append(sign, shell.element));
   return () => ending.abort();

@@ -66,7 +66,7 @@ def test_who_waits_for_a_row_can_leave(company):
     met = company()
     running = [met.ask(text(5, seed), max_new_tokens=25) for seed in range(32)]
     waiting = [met.ask(text(5, 50 + seed), max_new_tokens=5) for seed in range(3)]
-    met.step(8)
+    met.step(12)
     assert met.rows == 32
     waiting[1].generation.cancelled = True
     met.step()

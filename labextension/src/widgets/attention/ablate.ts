@@ -119,14 +119,14 @@ function comparison({ before, after }: Ablated): HTMLElement {
       return bar;
     });
     const [was, is] = pair.map((share) => (share === undefined ? "–" : percent(share)));
-    const grown = (pair[1] ?? 0) > (pair[0] ?? 0);
+    const grown = (pair[1] ?? 0) > (pair[0] ?? 0) ? "↗ " : "↘ ";
     return make(
       "tr",
       { title: `${spoken(token)}: ${was} before, ${is} after` },
       make("th", { scope: "row" }, tokenElement(token)),
       make("td", { class: "gpt-bars" }, ...bars),
       make("td", { class: "gpt-number gpt-faint-text" }, was!),
-      make("td", { class: "gpt-number" }, `${grown ? "↗" : "↘"} ${is!}`),
+      make("td", { class: "gpt-number" }, `${was === is ? "" : grown}${is!}`),
     );
   });
   const names = ["before", "after"].map((name) => make("th", { class: "gpt-number" }, name));

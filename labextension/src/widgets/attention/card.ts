@@ -1,10 +1,10 @@
 /** The chosen token: what it attends to most, and what attends to it most. */
 
-import { float32Text, short } from "../../lib/numbers.ts";
+import { short } from "../../lib/numbers.ts";
 import { label, tokenElement } from "../../lib/text.ts";
 import type { Token } from "../../protocol.ts";
 import { Endings, Latest } from "./asking.ts";
-import { chosenOf, largest, sidesOf, weightsOf } from "./chosen.ts";
+import { chosenOf, largest, madeOf, sidesOf, weightsOf } from "./chosen.ts";
 import { make, quoted } from "./elements.ts";
 import { insteadOf } from "./notices.ts";
 import type { State } from "./state.ts";
@@ -14,7 +14,8 @@ const SHOWN = 5;
 
 type Direction = State["direction"];
 
-export function cardView({ store, source, opened, failed, hover }: Context): View {
+export function cardView(context: Context): View {
+  const { store, source, opened, failed, hover, made } = context;
   const title = make("h3", { class: "gpt-pane-title" });
   const lists: Record<Direction, HTMLElement> = { to: make("div"), by: make("div") };
   const element = make("div", { class: "gpt-card" }, title, lists.to, lists.by);
@@ -29,7 +30,7 @@ export function cardView({ store, source, opened, failed, hover }: Context): Vie
       bar.style.width = `${100 * weight}%`;
       const row = make(
         "tr",
-        { title: `${label(token)} (${other}) ${float32Text(weight)}`, class: "gpt-clicks" },
+        { title: `${label(token)} (${other}) ${short(weight, 4)}`, class: "gpt-clicks" },
         make("td", {}, tokenElement(token), make("span", { class: "gpt-faint-text" }, ` ${other}`)),
         make("td", { class: "gpt-bars" }, bar),
         make("td", { class: "gpt-number" }, short(weight)),
@@ -52,11 +53,14 @@ export function cardView({ store, source, opened, failed, hover }: Context): Vie
     const state = store.get();
     const sides = sidesOf(opened.info, state.part);
     const { tokens, position } = chosenOf(state, sides);
-    title.replaceChildren("at ", quoted(tokens[position]), ` (${position})`);
+    const token = madeOf(context);
+    const row = make("bdi", {}, label(tokens[position]));
+    if (token === null) title.replaceChildren("at ", quoted(tokens[position]), ` (${position})`);
+    else title.replaceChildren(make("span", {}, "when ", quoted(tokens[token]), ` (${token}) was made (row of `, row, ` ${position})`));
     const own = sides.queries === sides.keys;
     let said = false;
     for (const direction of ["to", "by"] as const) {
-      const shown = own || direction === state.direction;
+      const shown = token === null ? own || direction === state.direction : direction === "to";
       lists[direction].hidden = !shown;
       if (!shown) continue;
       // Where a text attends to itself, one token is asked about in both directions.
@@ -74,6 +78,7 @@ export function cardView({ store, source, opened, failed, hover }: Context): Vie
   };
   endings.add(
     store.on(["part", "layer", "head", "query", "key", "direction", "hide_sink"], ask),
+    made.on(["token"], ask),
     () => latest.to.end(),
     () => latest.by.end(),
   );

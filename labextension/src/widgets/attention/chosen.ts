@@ -4,6 +4,7 @@ import { visible } from "../../lib/text.ts";
 import type { AttentionInfo, AttentionPart, Token } from "../../protocol.ts";
 import type { Opened, Options, Source } from "./source.ts";
 import type { Head, State } from "./state.ts";
+import type { Context } from "./view.ts";
 
 /** The tokens along a map's sides; the same list where a text attends to itself. */
 export interface Sides {
@@ -34,6 +35,14 @@ export function chosenOf(state: State, { queries, keys }: Sides): { tokens: read
 /** The chosen query, or the last one. */
 export function queryOf(state: State, sides: Sides): number {
   return chosenOf({ ...state, direction: "to" }, sides).position;
+}
+
+/** The token that the model wrote whose making is looked at: the chosen row is that of the token before it. */
+export function madeOf({ store, opened, made }: Pick<Context, "store" | "opened" | "made">): number | null {
+  const state = store.get();
+  const { token } = made.get();
+  const shown = token !== null && state.direction === "to" && state.part === "decoder";
+  return shown && queryOf(state, sidesOf(opened.info, state.part)) === token - 1 ? token : null;
 }
 
 /** The token whose successor lens and ablate are about. */

@@ -1,4 +1,4 @@
-/** What is seen, as NumPy code to copy; `a` is the attention. */
+/** What is seen, as NumPy code to copy; `a` is the attention, `panel` whatever the panel is called. */
 
 import type { Sides } from "./chosen.ts";
 import { chosenOf, lineHeads } from "./chosen.ts";
@@ -7,7 +7,16 @@ import type { State } from "./state.ts";
 /** The code of a state; `parts` is how many parts the model has: with one there is nothing to name. */
 export function codeOf(state: State, sides: Sides, parts: number): string {
   const side = state.side === "" ? [] : sideCode(state, sides, parts);
-  return [...viewCode(state, sides, parts), ...side].join("\n");
+  const lines = [...viewCode(state, sides, parts), ...side];
+  const uses = (pattern: RegExp): boolean => lines.some((line) => pattern.test(line));
+  const names = uses(/\bother\b/) ? "a, other = panel.attention, panel.other" : "a = panel.attention";
+  // A comment, because the panel may be called something else, and `a` be there.
+  return [...(uses(/\bnp\./) ? ["import numpy as np"] : []), `# ${names}`, ...lines].join("\n");
+}
+
+/** The first line that says what code is about. */
+export function firstCall(code: string): string {
+  return code.split("\n").find((line) => !/^(#|import )/.test(line)) ?? "";
 }
 
 function viewCode(state: State, sides: Sides, parts: number): string[] {

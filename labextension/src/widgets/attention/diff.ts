@@ -7,9 +7,12 @@ import { visible } from "../../lib/text.ts";
 import { Endings, Latest } from "./asking.ts";
 import { headName, modelName, otherName } from "./chosen.ts";
 import { button, make } from "./elements.ts";
+import { codeOfError, insteadOf } from "./notices.ts";
 import type { Table } from "./source.ts";
 import type { Head } from "./state.ts";
 import type { Context, View } from "./view.ts";
+
+export const NOTHING_TO_COMPARE = "There is nothing to compare with: give the panel two texts, models or adapters.";
 
 const SHOWN = 12;
 
@@ -61,9 +64,7 @@ export function diffView(context: Context): View {
 
   const ask = (): void => {
     if (opened.other === null) {
-      element.replaceChildren(
-        make("p", { class: "gpt-explains" }, "There is nothing to compare with: give the panel two texts, models or adapters."),
-      );
+      element.replaceChildren(make("p", { class: "gpt-explains" }, NOTHING_TO_COMPARE));
       return;
     }
     const waits = make("p", { class: "gpt-explains" }, "comparing the heads");
@@ -80,8 +81,8 @@ export function diffView(context: Context): View {
         show();
       },
       (error) => {
-        element.replaceChildren(make("p", { class: "gpt-explains" }, "These two cannot be compared head by head."));
-        failed(error);
+        const refused = codeOfError(error) === "invalid_request" && error instanceof Error;
+        element.replaceChildren(refused ? make("p", { class: "gpt-explains" }, error.message) : insteadOf(error, failed));
       },
     );
   };

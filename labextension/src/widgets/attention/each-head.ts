@@ -4,15 +4,16 @@
  * A token that the model wrote was made at the token before it, so it is that one's attention that is shown.
  */
 
-import { float32Text, short } from "../../lib/numbers.ts";
+import { short } from "../../lib/numbers.ts";
 import { label, tokenElement } from "../../lib/text.ts";
 import { Endings, Latest } from "./asking.ts";
-import { largest, partOf, queryOf, sidesOf, weightsOf } from "./chosen.ts";
+import { largest, madeOf, partOf, queryOf, sidesOf, weightsOf } from "./chosen.ts";
 import { button, make, quoted } from "./elements.ts";
 import { insteadOf } from "./notices.ts";
 import type { Context, View } from "./view.ts";
 
-export function eachHeadView({ store, source, opened, failed }: Context): View {
+export function eachHeadView(context: Context): View {
+  const { store, source, opened, failed } = context;
   const summary = make("summary");
   const body = make("div");
   const element = make("details", { class: "gpt-each" }, summary, body);
@@ -29,7 +30,7 @@ export function eachHeadView({ store, source, opened, failed }: Context): View {
       const seen =
         most === undefined ? ["–"] : [tokenElement(keys[most]!), make("span", { class: "gpt-faint-text" }, ` ${most}`)];
       const title =
-        most === undefined ? "nothing but the first token" : `${label(keys[most])} (${most}) ${float32Text(row[most]!)}`;
+        most === undefined ? "nothing but the first token" : `${label(keys[most])} (${most}) ${short(row[most]!, 4)}`;
       const name = button(`H${index}`, { does: `show layer ${layer} head ${index}`, press: () => store.set({ head: index }) });
       const bar = make("span", { class: "gpt-bar gpt-after" });
       bar.style.width = `${100 * (most === undefined ? 0 : row[most]!)}%`;
@@ -48,10 +49,11 @@ export function eachHeadView({ store, source, opened, failed }: Context): View {
   const ask = (): void => {
     const state = store.get();
     const sides = sidesOf(opened.info, state.part);
-    const position = queryOf(state, sides);
+    const position = madeOf(context) ?? queryOf(state, sides);
     const made = generated !== null && state.part === "decoder" && position >= Math.max(1, generated);
     const query = made ? position - 1 : position;
-    const when = made ? [" looked at when ", quoted(sides.queries[position]), " was made"] : [" attends to"];
+    const row = make("bdi", {}, label(sides.queries[query]));
+    const when = made ? [" looked at when ", quoted(sides.queries[position]), " was made (row of ", row, ` ${query})`] : [" attends to"];
     summary.replaceChildren(`what each head of layer ${state.layer}`, ...when);
     element.hidden = state.direction === "by";
     latest.end();
@@ -69,7 +71,7 @@ export function eachHeadView({ store, source, opened, failed }: Context): View {
     body.querySelectorAll("tr").forEach((row, index) => row.setAttribute("aria-selected", String(index === head)));
   };
   endings.listen(element, "toggle", ask);
-  endings.add(store.on(["part", "layer", "query", "direction", "hide_sink"], ask), store.on(["head"], mark), () => latest.end());
+  endings.add(store.on(["part", "layer", "query", "direction", "hide_sink"], ask), context.made.on(["token"], ask), store.on(["head"], mark), () => latest.end());
   ask();
   return { element, destroy: () => endings.end() };
 }

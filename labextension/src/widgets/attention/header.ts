@@ -49,10 +49,7 @@ export class Header {
       ...this.#score(store),
       this.#switch(store, "hide_sink", "hide sink", "hide the first token, where heads attend that have nothing to say", "s"),
       this.#switch(store, "log", "log", "logarithmic colours", "l"),
-      this.#views(store),
-      copy,
-      actions.saver,
-      help,
+      make("span", { class: "gpt-together" }, this.#views(store), copy, actions.saver, help),
     );
   }
 

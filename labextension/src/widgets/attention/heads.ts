@@ -51,6 +51,8 @@ export const headsView: MakeView = (context: Context) => {
   let rested = 0;
   let ended = false;
   let active: Head | null = null;
+  /** The heads that were shown last as the few, of which part and by which score, and one among them that is there as the chosen one. */
+  let shown: { part: string; score: string; heads: Head[]; guest: Head | null } = { part: "", score: "", heads: [], guest: null };
   let palette = paletteOf(element, context.dark());
   let pictures = picturesOf(store.get());
   const scores = new HeadScores(context, () => arrange());
@@ -80,7 +82,7 @@ export const headsView: MakeView = (context: Context) => {
     const heads = headsOf(part());
     const values = scores.current.state === "there" ? scores.current.values : null;
     const best = values ? ranked(heads, values) : heads;
-    const few = values ? best.slice(0, FEW) : meanwhile();
+    const few = how === "few" ? fewest(values ? best.slice(0, FEW) : meanwhile()) : [];
     if (how === "layers") layout = byLayer(part(), width);
     else if (how === "score") layout = inLines(best, width, { least: 40, most: 44 });
     else layout = fewOf(few, width);
@@ -92,6 +94,20 @@ export const headsView: MakeView = (context: Context) => {
     else if (few.length > 0) void pictures.some(few, { queries: part().n_queries, keys: part().n_keys }).then(askScores);
     progressed();
     describe();
+  }
+
+  /** The dozen with the chosen head in it, as the last one; while there are no scores, as with words missing, the ones before. */
+  function fewest(best: Head[]): Head[] {
+    const { layer, head: index, part: name, score } = store.get();
+    const ofPart = shown.part === name;
+    if (best.length === 0) return scores.current.state === "none" && ofPart ? shown.heads : [];
+    const lacks = (wanted: Head) => best.length === FEW && !best.some((each) => same(each, wanted));
+    // A guest stays until another head needs its place, so that a click on its neighbour moves nothing.
+    const stays = ofPart && shown.score === score && shown.guest !== null && lacks(shown.guest) ? shown.guest : null;
+    const guest = lacks({ layer, head: index }) ? { layer, head: index } : stays;
+    const heads = guest === null ? best : [...best.slice(0, -1), guest];
+    shown = { part: name, score, heads, guest };
+    return heads;
   }
 
   /** The dozen, with its place kept empty until it is known which they are, so that nothing jumps. */
@@ -139,6 +155,7 @@ export const headsView: MakeView = (context: Context) => {
     const told = statusInWords(scores.current, pictures.progress, halted && store.get().all_heads);
     const instead = store.get().all_heads || meanwhile().length === 0 ? "" : "meanwhile heads worth a look";
     const found = [told, instead].filter(Boolean).join(" · ");
+    status.classList.toggle("gpt-pending", scores.current.state === "waiting" || pictures.progress !== null);
     status.textContent = found || `${grouped(headsOf(part()).length)} heads by ${store.get().score}`;
     stop.hidden = pictures.progress === null && !(halted && store.get().all_heads);
     stop.textContent = halted ? "go on" : "stop";
@@ -156,7 +173,7 @@ export const headsView: MakeView = (context: Context) => {
     colours.textContent = coloured ? "maps" : "scores";
     set(colours, { "aria-pressed": String(coloured) });
     set(order, { "aria-pressed": String(sorted) });
-    const few = meanwhile().length > 0 ? `${FEW} heads worth a look until there are scores` : `The ${FEW} heads with the highest score`;
+    const few = meanwhile().length > 0 ? `${FEW} heads worth a look until there are scores` : `The ${FEW} heads with the highest score, or the chosen one as the last`;
     const lines = new Set(layout.places.map(({ line }) => line)).size;
     set(scroller, {
       "aria-label": `${all_heads ? "All heads" : few}, ${score}. Arrows move, Enter chooses, Shift+Enter pins.`,
@@ -284,6 +301,10 @@ export const headsView: MakeView = (context: Context) => {
       arrange();
     }),
     store.on(["layer", "head", "pinned", "ablated", "log"], tell),
+    store.on(["layer", "head"], () => {
+      const there = layout.places.some((each) => same(each, store.get()));
+      if (!there && scores.current.state === "there" && !store.get().all_heads) arrange();
+    }),
     context.onTheme(() => {
       palette = paletteOf(element, context.dark());
       tell();

@@ -37,12 +37,13 @@ export const matrixView: MakeView = (context: Context) => {
   const plots = make("div", { class: "gpt-plots", tabindex: 0, role: "application", "aria-roledescription": "attention map" });
   const readout = make("div", { class: "gpt-readout" });
   const note = make("span", { class: "gpt-note" });
+  const pending = make("span", { class: "gpt-note gpt-pending" });
   const element = make(
     "section",
     { class: "gpt-matrix" },
     make("div", { class: "gpt-matrix-head" }, title, sign),
     plots,
-    make("div", { class: "gpt-matrix-foot" }, readout, fit, note, scaleLegend.element),
+    make("div", { class: "gpt-matrix-foot" }, readout, fit, note, pending, scaleLegend.element),
   );
 
   let shown: HeadPlot[] = [];
@@ -166,7 +167,7 @@ export const matrixView: MakeView = (context: Context) => {
     const missing = shown.reduce((sum, plot) => sum + plot.tiles.missing, 0);
     const parts = side > 1 ? [`each dot the largest of ${side} × ${side}`] : [];
     if (store.get().hide_sink && shown.every((plot) => plot.tiles.peak?.peak === 0)) parts.push("all attention is on the hidden first key");
-    if (missing > 0) parts.push(`${missing} tile${missing > 1 ? "s" : ""} to come`);
+    pending.textContent = missing > 0 ? `${missing} tile${missing > 1 ? "s" : ""} to come` : "";
     note.textContent = parts.join(" · ");
   }
 

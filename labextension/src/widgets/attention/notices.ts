@@ -10,16 +10,45 @@ export interface Action {
   press(): void;
 }
 
+/** Milliseconds that a sign stays. */
+const SHORTLY = 5_000;
+/** Pixels between the panel's parts, as in `attention.css`. */
+const GAP = 8;
+/** Seconds without another word from which on they are counted. */
+const SILENT = 3;
+
 export class Notices {
   readonly element = make("div", { class: "gpt-notice", hidden: true });
+  #timer = 0;
+  /** What goes on, and since when nothing else was said of it. */
+  #going = { text: "", since: 0 };
 
-  /** `missing` is what a saved page doesn't have. */
-  say(kind: "error" | "missing" | "sign" | "progress", text: string, action: Action | null = null): void {
+  /** `missing` is what a saved page doesn't have; a sign goes by itself; `code` stays, to be selected. */
+  say(kind: "error" | "missing" | "sign" | "code" | "progress", text: string, action: Action | null = null): void {
+    clearInterval(this.#timer);
+    const seconds = make("span", { class: "gpt-faint-text", "aria-hidden": "true" });
     const act = action === null ? null : button(action.text, { does: action.does, class: "gpt-primary", press: () => action.press() });
     const close = kind === "progress" ? null : button("×", { does: "close this message", class: "gpt-close", press: () => this.clear() });
     set(this.element, { role: kind === "error" ? "alert" : "status", "data-kind": kind });
-    this.element.replaceChildren(...[make("span", {}, text), act, close].filter((child) => child !== null));
+    this.element.replaceChildren(...[make("span", {}, text), seconds, act, close].filter((child) => child !== null));
     this.element.hidden = false;
+    // A sign lies over what comes below it, which stays where it is: as high as it is and the gap after it.
+    const { style, offsetHeight } = this.element;
+    style.marginBottom = kind === "sign" ? `${-offsetHeight - GAP}px` : "";
+    if (kind === "sign") this.#timer = window.setTimeout(() => this.clear(), SHORTLY);
+    if (kind === "progress") this.#count(text, seconds);
+    else this.#going.text = "";
+  }
+
+  /** Counts the seconds in which nothing new is said, so that waiting doesn't look like the end. */
+  #count(text: string, seconds: HTMLElement): void {
+    if (this.#going.text !== text) this.#going = { text, since: performance.now() };
+    const show = (): void => {
+      const passed = Math.floor((performance.now() - this.#going.since) / 1000);
+      seconds.textContent = passed < SILENT ? "" : `${passed} s`;
+    };
+    show();
+    this.#timer = window.setInterval(show, 1000);
   }
 
   /** Something else is asked for now: what went wrong before is said again if it still does. */
@@ -29,6 +58,8 @@ export class Notices {
   }
 
   clear(): void {
+    clearInterval(this.#timer);
+    this.#going.text = "";
     this.element.hidden = true;
     this.element.replaceChildren();
   }

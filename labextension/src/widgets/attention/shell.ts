@@ -5,7 +5,8 @@ import { isDark, onThemeChange } from "../../lib/theme.ts";
 import { fitting, stateActions, stepBack } from "./actions.ts";
 import { Endings, Latest } from "./asking.ts";
 import { partOf, sidesOf } from "./chosen.ts";
-import { codeOf } from "./code.ts";
+import { codeOf, firstCall } from "./code.ts";
+import { NOTHING_TO_COMPARE } from "./diff.ts";
 import { button, make, set } from "./elements.ts";
 import { emptyState } from "./empty.ts";
 import { Header } from "./header.ts";
@@ -67,7 +68,13 @@ export class Shell {
     this.#open();
   }
 
+  /** Nobody answers now, or somebody does again: what is said to be under way is not, as far as anybody knows. */
+  lose(lost: boolean): void {
+    this.element.classList.toggle("gpt-silent", lost);
+  }
+
   destroy(): void {
+    this.#notices.clear();
     this.#opening.end();
     this.#starting.end();
     this.#ofOpened.end();
@@ -234,12 +241,15 @@ export class Shell {
       announce: (text) => (this.#live.textContent = text),
       failed: (error) => this.#failed(error),
       hover: new Store<{ query: number | null; key: number | null }>({ query: null, key: null }),
+      made: new Store<{ token: number | null }>({ token: null }),
     };
   }
 
   #actionsOf(opened: Opened, strip: { find(): void }, saver: Saver): Actions {
+    const ofState = stateActions(this.#store, opened);
     return {
-      ...stateActions(this.#store, opened),
+      ...ofState,
+      side: (name) => (name === "diff" && opened.other === null ? this.#notices.say("sign", NOTHING_TO_COMPARE) : ofState.side(name)),
       find: () => strip.find(),
       copy: () => this.#copySeen(opened),
       save: () => saver.open(),
@@ -283,11 +293,11 @@ export class Shell {
   }
 
   #copy(code: string): void {
-    const shown = (): void => this.#notices.say("sign", code);
+    const shown = (): void => this.#notices.say("code", code);
     // Pages that came over plain HTTP from another machine have no clipboard: there the code is shown, to be selected.
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (clipboard === undefined) shown();
-    else clipboard.writeText(code).then(() => this.#notices.say("sign", `copied: ${code.split("\n")[0]}`), shown);
+    else clipboard.writeText(code).then(() => this.#notices.say("sign", `copied: ${firstCall(code)}`), shown);
   }
 
   #failed(error: unknown): void {

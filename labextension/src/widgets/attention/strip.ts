@@ -5,9 +5,10 @@ import { legend } from "../../lib/legend.ts";
 import { float32Text, short } from "../../lib/numbers.ts";
 import { spoken } from "../../lib/text.ts";
 import { Endings, Latest } from "./asking.ts";
-import { chosenOf, sidesOf, turned, weightsOf, type Weights } from "./chosen.ts";
+import { chosenOf, madeOf, partOf, sidesOf, turned, weightsOf, type Weights } from "./chosen.ts";
 import { button, make, quoted, told } from "./elements.ts";
 import { occurrences } from "./find.ts";
+import { ExactBlocks } from "./matrix-exact.ts";
 import { Minimap } from "./minimap.ts";
 import { TokenList } from "./token-list.ts";
 import type { Context, View } from "./view.ts";
@@ -40,6 +41,8 @@ class Strip {
   #weights: Weights | null = null;
   /** Whether the weights are those of what is chosen now. */
   #current = false;
+  /** What is written comes from the blocks that the map has: a row that is computed by itself differs in its last digits. */
+  #exact: ExactBlocks | null = null;
   #lists!: Record<Side, TokenList>;
   #body = make("div", { class: "gpt-strip-text" });
   #says = make("span", { class: "gpt-says" });
@@ -100,6 +103,7 @@ class Strip {
     cancelAnimationFrame(this.#frame);
     this.#observed.end();
     this.#latest.end();
+    this.#exact?.close();
     this.#minimap.destroy();
     this.#endings.end();
   }
@@ -128,13 +132,14 @@ class Strip {
   }
 
   #listen(): void {
-    const { store, hover, onTheme } = this.#context;
+    const { store, hover, made, onTheme } = this.#context;
     this.#endings.add(
       store.on(["part"], () => {
         this.#build();
         this.fill();
       }),
       store.on(["part", "layer", "head", "query", "key", "direction", "hide_sink"], () => this.#ask()),
+      made.on(["token"], () => this.#ask()),
       store.on(["log"], () => this.#paint()),
       hover.on(["query", "key"], () => this.#hover()),
       onTheme(() => this.#paint()),
@@ -155,6 +160,7 @@ class Strip {
     this.#mark(position);
     if (this.#filled) this.#lists[state.direction].reveal(position, this.#body);
     this.#current = false;
+    this.#chooseBlocks();
     this.#hover();
     this.#latest.run(
       (signal) => weightsOf(source, state, this.#sides, [{ layer: state.layer, head: state.head }], { signal }),
@@ -171,31 +177,53 @@ class Strip {
     );
   }
 
+  /** Keeps the blocks of the chosen head; those of another one are let go of. */
+  #chooseBlocks(): void {
+    const { store, source, opened } = this.#context;
+    const { part, layer, head, hide_sink } = store.get();
+    const question = { which: 0, part, layer, head, hide_sink } as const;
+    if (JSON.stringify(this.#exact?.question) === JSON.stringify(question)) return;
+    this.#exact?.close();
+    const { n_queries: rows, n_keys: columns } = partOf(opened.info, part);
+    // Without a block the weight stays a rounded one, and the row's own question says what is wrong.
+    const on = { change: () => this.#hover(), failed: () => undefined };
+    this.#exact = new ExactBlocks(question, { rows, columns }, source, on);
+  }
+
   #mark(position: number): void {
     const { store } = this.#context;
     const { direction, layer, head, hide_sink } = store.get();
     const own = this.#lists.to === this.#lists.by;
     if (!own) this.#lists[this.#colored].choose(null);
-    this.#lists[direction].choose(position);
+    const made = madeOf(this.#context);
+    this.#lists[direction].choose(made ?? position);
     this.#lists.by.hideSink(hide_sink);
     const token = this.#lists[direction].tokens[position];
     const verb = direction === "to" ? "attends to" : "is attended by";
-    this.#says.replaceChildren("what ", quoted(token), ` (${position}) ${verb} in L${layer} H${head}`);
-    this.#markMade(position);
+    const row = make("bdi", {}, this.#lists[direction].label(position));
+    if (made === null) this.#says.replaceChildren("what ", quoted(token), ` (${position}) ${verb} in L${layer} H${head}`);
+    else this.#says.replaceChildren("when ", quoted(this.#lists.to.tokens[made]), ` (${made}) was made, in L${layer} H${head} (row of `, row, ` ${position})`);
+    this.#linkMade(position, made);
   }
 
   /** A token that the model wrote attends only once it is there; what it was made of is the row of the token before. */
-  #markMade(position: number): void {
+  #linkMade(position: number, shown: number | null): void {
     const { direction, part } = this.#context.store.get();
     const generated = this.#context.opened.generated ?? null;
     const made = generated !== null && part === "decoder" && direction === "to" && position >= Math.max(1, generated);
-    this.#made.hidden = !made;
-    if (!made) return;
-    const before = position - 1;
-    const does = "This is the token's own row, after it was made: show the row of the token before, at which it was made";
-    const link = button("when it was made: ", { does, press: () => this.#choose("to", before, true) });
-    link.append(make("bdi", {}, this.#lists.to.label(before)), ` (${before})`);
+    this.#made.hidden = !made && shown === null;
+    if (this.#made.hidden) return;
+    const own = "show the token's own row, after it was made";
+    const before = "this is the token's own row, after it was made: show the row of the token before, at which it was made";
+    const back = (): void => this.#choose("to", shown!, true);
+    const link = shown === null ? button("when it was made", { does: before, press: () => this.#showMade(position) }) : button("its own row", { does: own, press: back });
     this.#made.replaceChildren(link);
+  }
+
+  /** Shows the row at which a token was made, and keeps marking the token. */
+  #showMade(token: number): void {
+    this.#choose("to", token - 1, true);
+    this.#context.made.set({ token });
   }
 
   get #span(): Span {
@@ -229,8 +257,15 @@ class Strip {
     const chosen = chosenOf(this.#context.store.get(), this.#sides).position;
     const other = direction === "to" ? query : key;
     const weight = position === null || other !== chosen || !this.#current ? undefined : this.#weights?.heads[0]?.[position];
-    this.#value.textContent =
-      weight === undefined ? "" : `${this.#lists[this.#colored].label(position!)} (${position}) ${float32Text(weight)}`;
+    if (weight === undefined) {
+      this.#value.textContent = "";
+      return;
+    }
+    const [row, column] = direction === "to" ? [chosen, position!] : [position!, chosen];
+    this.#exact?.want(row, column);
+    const exact = this.#exact?.get(row, column);
+    const number = exact === undefined ? `≈ ${short(weight)}` : float32Text(exact);
+    this.#value.textContent = `${this.#lists[this.#colored].label(position!)} (${position}) ${number}`;
   }
 
   #point(event: MouseEvent): void {
@@ -271,6 +306,7 @@ class Strip {
 
   #set(side: Side, position: number, turn: boolean): void {
     const chosen = side === "to" ? { query: position } : { key: position };
+    this.#context.made.set({ token: null });
     this.#context.store.set(turn ? { ...chosen, direction: side } : chosen);
     this.#context.announce(`${spoken(this.#lists[side].tokens[position])}, position ${position}`);
   }

@@ -17,6 +17,8 @@ export interface Context {
   failed(error: unknown): void;
   /** The pointer is over this query and key of the chosen head, or over nothing: views may mark it; not part of the state. */
   hover: Store<{ query: number | null; key: number | null }>;
+  /** Whose making is looked at, while the row of the token before it is the chosen one (`madeOf`); not part of the state. */
+  made: Store<{ token: number | null }>;
 }
 
 export interface View {
