@@ -279,8 +279,9 @@ class Models:
                 excess -= size
         if excess > 0:
             message = (
-                f"{name} needs {needed / MIB:,.0f} MiB, and the budget of {self.budget / MIB:,.0f} MiB has no room for it: "
-                "unload a model (%gpt unload), choose a smaller one, or raise GPT_NOTEBOOK_MEMORY_BUDGET"
+                f"{name} needs {needed / MIB:,.0f} MiB, and the budget of {self.budget / MIB:,.0f} MiB has no room for it "
+                f"({(needed - excess) / MIB:,.0f} MiB can be had, those in use stay): wait or unload a model (%gpt unload), "
+                "choose a smaller one, or raise GPT_NOTEBOOK_MEMORY_BUDGET"
             )
             raise OutOfMemory(message)
         for leave in leaving:
