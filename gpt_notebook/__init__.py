@@ -4,6 +4,10 @@
 
     generate stream chat                    text from a prompt or a conversation
     map                                     a column of texts for a table
+    finetune preview                        train a model on data, and see first what it will be shown
+    job jobs compare_jobs                   the trainings there are
+    evaluate                                how well a model does on data
+    rename_adapter delete_adapter export    what trainings have made, as files
     events                                  the same as it happens; Collector makes completions of it
     next tokenize score perplexity          tokens and likelihoods
     attention head_scores patch             the inside of a model: maps, scores of heads, interventions
@@ -18,6 +22,7 @@ TYPE_CHECKING = False  # what type checkers take for true; importing typing for 
 if TYPE_CHECKING:
     from typing import Any
 
+    from gpt_notebook.adapter_management import Export, delete_adapter, export, rename_adapter
     from gpt_notebook.api import (
         adapters,
         cancel,
@@ -48,7 +53,12 @@ if TYPE_CHECKING:
         patch,
     )
     from gpt_notebook.completion import Collector, Completion
+    from gpt_notebook.data.preview import Preview
     from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Interrupted, MapInterrupted
+    from gpt_notebook.evaluation.functions import evaluate
+    from gpt_notebook.evaluation.result import Evaluation
+    from gpt_notebook.fine_tuning.functions import compare_jobs, finetune, job, jobs, preview
+    from gpt_notebook.fine_tuning.job import Job
     from gpt_notebook.identity import __version__
     from gpt_notebook.likelihood import Perplexity
     from gpt_notebook.mapping import map  # noqa: A004 - the public name
@@ -63,15 +73,19 @@ __all__ = [
     "ChatMessage",
     "Collector",
     "Completion",
+    "Evaluation",
+    "Export",
     "GenerationInterrupted",
     "GptNotebookError",
     "HeadScore",
     "Interrupted",
+    "Job",
     "Lens",
     "MapInterrupted",
     "ModelInfo",
     "Patching",
     "Perplexity",
+    "Preview",
     "SamplingOptions",
     "Status",
     "Token",
@@ -80,16 +94,25 @@ __all__ = [
     "attention",
     "cancel",
     "chat",
+    "compare_jobs",
     "connect",
+    "delete_adapter",
+    "evaluate",
     "events",
+    "export",
+    "finetune",
     "generate",
     "head_scores",
+    "job",
+    "jobs",
     "load",
     "map",
     "models",
     "next",
     "patch",
     "perplexity",
+    "preview",
+    "rename_adapter",
     "score",
     "shutdown",
     "status",
@@ -107,23 +130,36 @@ _HOMES = {
     "ChatMessage": "protocol",
     "Collector": "completion",
     "Completion": "completion",
+    "Evaluation": "evaluation.result",
+    "Export": "adapter_management",
     "GenerationInterrupted": "errors",
     "GptNotebookError": "errors",
     "Interrupted": "errors",
     "HeadScore": "attention_maps",
+    "Job": "fine_tuning.job",
     "Lens": "attention_maps",
     "MapInterrupted": "errors",
     "ModelInfo": "protocol",
     "Patching": "attention_maps",
     "Perplexity": "likelihood",
+    "Preview": "data.preview",
     "SamplingOptions": "protocol",
     "Status": "protocol",
     "Token": "protocol",
     "__version__": "identity",
     "attention": "attention_maps",
+    "compare_jobs": "fine_tuning.functions",
+    "delete_adapter": "adapter_management",
+    "evaluate": "evaluation.functions",
+    "export": "adapter_management",
+    "finetune": "fine_tuning.functions",
     "head_scores": "attention_maps",
+    "job": "fine_tuning.functions",
+    "jobs": "fine_tuning.functions",
     "map": "mapping",
     "patch": "attention_maps",
+    "preview": "fine_tuning.functions",
+    "rename_adapter": "adapter_management",
 }
 """The module of each public name that is not in api.py."""
 

@@ -16,6 +16,7 @@ Imports the standard library only, as both sides use it.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import stat
@@ -27,6 +28,8 @@ CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 PATH_STARTS = ("/", "./", "../", "~")
 BEST = "best"
+MOST_SHOWN = 200
+"""Characters of a base's name in a message."""
 
 _STEP = re.compile(rf"(.+):(\d{{1,12}}|{BEST})", re.ASCII)
 
@@ -91,7 +94,7 @@ def locate(adapter: str, home: Path) -> Path:
                 f"there is no directory {name[:200]}: check the path, which is relative to where the notebook runs"
             )
         else:
-            message = f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
+            message = unfinished(name, home) or f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
         raise ModelNotFound(message)
     if step is None:
         return newest(place)
@@ -106,6 +109,50 @@ def locate(adapter: str, home: Path) -> Path:
         message = f"{name} has no step {step}: there is {there}" if there else f"{name} has no steps: leave :{step} out"
         raise ModelNotFound(message)
     return found
+
+
+def unfinished(name: str, home: Path) -> str | None:
+    """Return what to say of a name that a training holds which has saved nothing; None where none does."""
+    # Imported here, as the files of a job know this module.
+    from gpt_notebook.job_files.directory import JobDirectory
+    from gpt_notebook.job_files.lock import holder
+
+    job = JobDirectory(home / "jobs" / name)
+    if not NAME.fullmatch(name) or not job.exists() or steps(job.path):
+        return None
+    if holder(job) is not None:
+        return f"{name} is still training: no checkpoint yet; try again after its first one"
+    return f"{name} has no checkpoint: its training has not come to one; gpt.jobs() says how far it is"
+
+
+def is_adapter(place: Path) -> bool:
+    """Whether a directory is that of an adapter, or of a training that has saved some, and not that of a model."""
+    if holds(str(place), CONFIG):
+        return True
+    return not holds(str(place), "config.json") and holds(str(newest(place)), CONFIG)
+
+
+def mistaken(name: str, home: Path) -> str | None:
+    """Return what to say of a name that is asked for as a model, and is that of an adapter; None where it is none."""
+    place = directory(home) / name
+    if NAME.fullmatch(name) and place.is_dir():
+        return f"{name} is an adapter: write {base_of(place)}+{name}"
+    return unfinished(name, home)
+
+
+def base_of(place: Path) -> str:
+    """Return a model that may stand before the `+` of an adapter in a directory, as far as its config tells."""
+    from gpt_notebook import storyteller
+    from gpt_notebook.protocol import DEFAULT_MODEL
+
+    try:
+        with (newest(place) / CONFIG).open("rb") as file:
+            base = json.loads(file.read(1024**2)).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return DEFAULT_MODEL
+    if not isinstance(base, str) or not base.isprintable() or not 0 < len(base) < MOST_SHOWN:
+        return DEFAULT_MODEL
+    return DEFAULT_MODEL if Path(base) == storyteller.path() else base
 
 
 def steps(place: Path) -> list[int]:

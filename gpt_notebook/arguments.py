@@ -67,6 +67,20 @@ def _value(name: str, kind: str, value: Any) -> Any:
         raise InvalidRequest(message, param=name) from None
 
 
+def number(name: str, kind: str, value: Any) -> Any:
+    """Return a number, which may come from NumPy, as Python's own; None where the kind allows it.
+
+    Args:
+        name: What errors call it.
+        kind: As annotations write it: `int`, `float`, either with `| None`.
+        value: What was given.
+
+    Raises:
+        InvalidRequest: it is something else.
+    """
+    return _value(name, "float" if kind.startswith("float") and value is not None else kind, value)
+
+
 def _stop(value: Any) -> tuple[str, ...]:
     return () if value is None or value == () else tuple(strings("stop", value))
 
@@ -114,18 +128,19 @@ def true_or_false(name: str, value: object) -> bool:
     return value
 
 
-def local_model(name: str) -> str:
+def local_model(name: str, *, purpose: str = "attention") -> str:
     """Return the model string of a model whose weights a model kernel can hold.
 
     Args:
         name: a model string as `session.resolve` gives it, so that one with a path begins with it.
+        purpose: What they are needed for.
 
     Raises:
         InvalidRequest: it is a model behind somebody's endpoint.
     """
     base = name.partition("+")[0].partition("@")[0]
     if ":" in base and not base.startswith("/"):
-        message = f"{name} is a model behind an endpoint, which gives text only: attention needs a model kernel with the weights, so name a Hugging Face model or a directory in model="
+        message = f"{name} is a model behind an endpoint, which gives text only: {purpose} needs a model kernel with the weights, so name a Hugging Face model or a directory in model="
         raise InvalidRequest(message, param="model")
     return name
 

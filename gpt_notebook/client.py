@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,24 @@ if TYPE_CHECKING:
     from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
     from gpt_notebook.attention_protocol import Event as AttentionEvent
     from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+    from gpt_notebook.job_protocol import (
+        CommandRequest,
+        DataInfo,
+        DeleteAdapterRequest,
+        EvaluateRequest,
+        EvaluationEvent,
+        EventsRequest,
+        ExportEvent,
+        ExportRequest,
+        ForgetRequest,
+        JobEvent,
+        JobInfo,
+        JobRequest,
+        JobStarted,
+        Preview,
+        PreviewRequest,
+        RenameAdapterRequest,
+    )
 
 CONNECT_TIMEOUT = 5.0
 STATUS_TIMEOUT = 10.0
@@ -144,6 +162,58 @@ class Client:
             raise self._stranger()
         return array
 
+    def upload(self, lines: Iterable[bytes]) -> DataInfo:
+        """Send data for fine-tuning, lines of JSON in pieces of any length; what the lines raise ends it and is raised."""
+        from gpt_notebook.job_protocol import DATA_PATH, DataInfo
+
+        return decode(DataInfo, self._call("POST", DATA_PATH, body=lines))
+
+    def start_job(self, request: JobRequest) -> JobStarted:
+        """Start a fine-tuning job, or attach to it."""
+        from gpt_notebook.job_protocol import JobStarted
+
+        return decode(JobStarted, self._job_call(request, hub_token=self._hub_token(request.model)))
+
+    def jobs(self) -> list[JobInfo]:
+        """List the fine-tuning jobs, the newest first."""
+        from gpt_notebook.job_protocol import LIST_PATH, JobInfo
+
+        return [decode(JobInfo, each) for each in self._call("GET", LIST_PATH)["jobs"]]
+
+    def command(self, request: CommandRequest) -> int:
+        """Write down a command for a job; returns its number, by which the job's events acknowledge it."""
+        return int(self._job_call(request)["number"])
+
+    def job_events(self, request: EventsRequest) -> Generator[JobEvent, None, None]:
+        """Tell what has been recorded of a job, and what is being recorded if asked."""
+        return self._job_stream(request)
+
+    def forget_job(self, request: ForgetRequest) -> None:
+        """Delete a job with what it has made."""
+        self._job_call(request)
+
+    def preview(self, request: PreviewRequest) -> Preview:
+        """Tell what a model would see of data."""
+        from gpt_notebook.job_protocol import Preview
+
+        return decode(Preview, self._job_call(request, hub_token=self._hub_token(request.model)))
+
+    def evaluate(self, request: EvaluateRequest) -> Generator[EvaluationEvent, None, None]:
+        """Measure a model on data: an `Evaluated` for each sample."""
+        return self._job_stream(request)
+
+    def rename_adapter(self, request: RenameAdapterRequest) -> None:
+        """Give an adapter another name."""
+        self._job_call(request)
+
+    def delete_adapter(self, request: DeleteAdapterRequest) -> None:
+        """Delete an adapter, or one of its steps."""
+        self._job_call(request)
+
+    def export(self, request: ExportRequest) -> Generator[ExportEvent, None, None]:
+        """Write a model with its adapter to files: `Progress`, then `Exported`."""
+        return self._job_stream(request)
+
     def tokenize(self, request: TokenizeRequest) -> list[Token]:
         """Cut a text into tokens."""
         return self._tokens("/v1/tokenize", request)
@@ -168,6 +238,16 @@ class Client:
         """
         self._call("POST", "/v1/stop", request)
 
+    def _job_call(self, request: object, *, hub_token: str | None = None) -> dict[str, Any]:
+        from gpt_notebook.job_protocol import PATHS
+
+        return self._call("POST", PATHS[type(request)], request, hub_token=hub_token, timeout=None)
+
+    def _job_stream(self, request: object) -> Generator[Any, None, None]:
+        from gpt_notebook.job_protocol import EVENT_TYPES, PATHS
+
+        return self._stream(PATHS[type(request)], request, EVENT_TYPES)
+
     def _tokens(self, path: str, request: NextRequest | TokenizeRequest) -> list[Token]:
         answer = self._call("POST", path, request, hub_token=self._hub_token(request.model), timeout=None)
         return [decode(Token, each) for each in answer["tokens"]]
@@ -178,11 +258,13 @@ class Client:
         path: str,
         request: object = None,
         *,
+        body: Iterable[bytes] | None = None,
         hub_token: str | None = None,
         timeout: float | None = CALL_TIMEOUT,
         accepted: tuple[int, ...] = (HTTPStatus.OK,),
     ) -> dict[str, Any]:
-        with self._answer(method, path, request, hub_token=hub_token, timeout=timeout, accepted=accepted) as response:
+        how: dict[str, Any] = {"hub_token": hub_token, "timeout": timeout, "accepted": accepted}
+        with self._answer(method, path, request, body=body, **how) as response:
             try:
                 answer: dict[str, Any] = json.loads(response.read())
             except ValueError as error:
@@ -220,17 +302,23 @@ class Client:
         path: str,
         request: object,
         *,
+        body: Iterable[bytes] | None = None,
         hub_token: str | None,
         timeout: float | None,
         accepted: tuple[int, ...] = (HTTPStatus.OK,),
     ) -> Iterator[http.client.HTTPResponse]:
-        """Send a request and give its answer for reading; leaving the block closes the connection."""
-        body = None if request is None else json.dumps(encode(request)).encode()
+        """Send a request, or a body in pieces, and give the answer for reading; leaving the block closes the connection."""
+        headers = self._headers(hub_token)
+        content: bytes | Iterable[bytes] | None = body
+        if body is not None:
+            headers["Content-Type"] = "application/jsonl"
+        elif request is not None:
+            content = json.dumps(encode(request)).encode()
         with contextlib.closing(self._connect()) as connection, cancellable(connection.sock):
             wire = connection.sock  # http.client forgets it once the answer has begun
             wire.settimeout(timeout)
             try:
-                send(connection, method, self._target.prefix + path, body, self._headers(hub_token))
+                send(connection, method, self._target.prefix + path, content, headers)
                 with connection.getresponse() as response:
                     if response.status not in accepted:
                         raise self._refusal(response)

@@ -9,7 +9,7 @@ import contextlib
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -109,9 +109,13 @@ def keep_alive(connected: socket.socket) -> None:
 
 
 def send(
-    connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | Iterable[bytes] | None,
+    headers: dict[str, str],
 ) -> None:
-    """Send a request, as much of it as the other side takes."""
+    """Send a request, as much of it as the other side takes; a body in pieces goes as it comes, of any length."""
     # A model kernel that refuses a body answers and hangs up before it has read all of it; the answer is worth reading.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.request(method, path, body, headers)

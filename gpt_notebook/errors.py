@@ -14,6 +14,14 @@
     │   ├── ModelUnsupported          a model that cannot do what was asked
     │   ├── ModelInUse                a model that cannot be unloaded now
     │   └── ModelChanged              its files have been saved again since
+    ├── JobError
+    │   ├── JobNotFound               no job of this name
+    │   ├── JobDiffers                its name stands for other data or options, or for something else
+    │   ├── JobInUse                  it runs, and must not be touched meanwhile
+    │   ├── JobFailed                 it has failed while somebody waited for it
+    │   ├── JobUnfinished             it has not come so far in the time that was given
+    │   └── DataNotFound              the model kernel does not have these data (any more)
+    ├── DiskFull                      no space for what should be kept
     ├── AttentionNotFound             the model kernel has forgotten this attention, or never had it
     ├── OutOfMemory                   no room for the weights or for the request
     ├── TooManyRequests               the queue is full
@@ -30,7 +38,8 @@
     KeyboardInterrupt
     └── Interrupted                   the user interrupted
         ├── GenerationInterrupted     a generation; carries what had been generated
-        └── MapInterrupted            a map over a table; carries what was done
+        ├── MapInterrupted            a map over a table; carries what was done
+        └── WaitInterrupted           waiting for a job, which goes on
 
 Each class has a stable `code`, which travels in OpenAI's error object and is what programs compare; the message is one
 line for people: it names the bad value and the next action. Knows nothing of HTTP beyond a status number.
@@ -162,6 +171,61 @@ class ModelChanged(ModelError):
     status = 409
 
 
+class JobError(GptNotebookError):
+    """Something about a fine-tuning job."""
+
+    code = "job_error"
+    status = 400
+    kind = "invalid_request_error"
+
+
+class JobNotFound(JobError):
+    """There is no job of this name."""
+
+    code = "job_not_found"
+    status = 404
+
+
+class JobDiffers(JobError):
+    """Its name stands for other data or options already, or for a model or an adapter that no job has made."""
+
+    code = "job_differs"
+    status = 409
+
+
+class JobInUse(JobError):
+    """The job runs, or what it has made is in use."""
+
+    code = "job_in_use"
+    status = 409
+
+
+class JobFailed(JobError):
+    """The job has failed while somebody waited for it."""
+
+    code = "job_failed"
+
+
+class JobUnfinished(JobError):
+    """The job has not come so far in the time that was given."""
+
+    code = "job_unfinished"
+
+
+class DataNotFound(JobError):
+    """The model kernel does not have these data, or not any more; our client sends them again."""
+
+    code = "data_not_found"
+    status = 404
+
+
+class DiskFull(GptNotebookError):
+    """There is no space for what should be kept."""
+
+    code = "disk_full"
+    status = 507
+
+
 class AttentionNotFound(GptNotebookError):
     """The model kernel has forgotten this attention, or never had it; our client makes it again."""
 
@@ -286,6 +350,18 @@ class MapInterrupted(Interrupted):
 
     def __str__(self) -> str:
         return self._line
+
+
+class WaitInterrupted(Interrupted):
+    """The user stopped waiting for a job."""
+
+    def __init__(self, job: str) -> None:
+        """Keep which job goes on."""
+        super().__init__()
+        self.job = job
+
+    def __str__(self) -> str:
+        return f"Stopped waiting. The job {self.job} goes on: gpt.job({self.job!r}) is it."
 
 
 def _tree(base: type[GptNotebookError]) -> dict[str, type[GptNotebookError]]:

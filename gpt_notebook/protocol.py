@@ -394,6 +394,18 @@ class RequestInfo:
 
 
 @message
+class RunningJob:
+    """A fine-tuning job that runs or is queued, in short; `job_protocol` has the rest."""
+
+    name: str
+    state: Literal["queued", "running"]
+    step: int = 0
+    max_steps: int | None = None
+    position: int | None = None
+    """How many jobs come before it, while it is queued."""
+
+
+@message
 class Memory:
     """What the models may take, and what they take, in bytes."""
 
@@ -437,12 +449,15 @@ class Status:
     models: tuple[ModelInfo, ...] = ()
     """The loaded ones."""
     requests: tuple[RequestInfo, ...] = ()
+    jobs: tuple[RunningJob, ...] = ()
+    """Fine-tuning jobs that run, and then those that are queued."""
 
     def __repr__(self) -> str:
         process = "" if self.pid is None else f"process {self.pid}"
         models = "" if not self.models else f"models {' '.join(each.name for each in self.models)}"
         requests = "" if not self.requests else f"requests {len(self.requests)}"
-        parts = (self.state, process, self.address, models, requests)
+        jobs = "" if not self.jobs else f"jobs {' '.join(each.name for each in self.jobs)}"
+        parts = (self.state, process, self.address, models, requests, jobs)
         return f"<Status {', '.join(filter(None, parts))}>"
 
 

@@ -18,6 +18,7 @@ from gpt_notebook.errors import InvalidRequest
 ENVIRONMENT_PREFIX = "GPT_NOTEBOOK_"
 
 MIB = 1024**2
+GIB = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Settings:
     runtime_dir: Path | None = None
     """Where socket, lock, token and log are; None: below the user's state directory, one per host."""
     home: Path | None = None
-    """Where what should last is kept: models and adapters by name, unfinished maps; None: the user's data directory."""
+    """Where what should last is kept: models and adapters by name, jobs, unfinished maps; None: the user's data directory."""
     idle_timeout: float = 3600.0
     """The model kernel leaves after this long without work; 0: never."""
     start_timeout: float = 120.0
@@ -53,6 +54,8 @@ class Settings:
     """How many requests may run or wait; more are refused for now."""
     max_body: int = 4 * MIB
     """The largest request body that the model kernel reads."""
+    max_data: int = GIB
+    """The most data for fine-tuning that it takes at once."""
 
     def __post_init__(self) -> None:
         """Refuse a token that no request could carry."""

@@ -12,7 +12,7 @@ import pytest
 from gpt_notebook import launcher
 from gpt_notebook.session import Session, session
 
-pytest_plugins = ["fake_model_kernel", "notebook_shell"]
+pytest_plugins = ["fake_model_kernel", "fake_jobs", "notebook_shell"]
 
 # The hub's library reads these once, when it is imported: no test may see the user's cache, token or network.
 _HUB = tempfile.TemporaryDirectory(prefix="gpt-hub-")

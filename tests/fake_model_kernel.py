@@ -225,7 +225,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({})
 
     def do_POST(self) -> None:
-        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        if self.headers["Transfer-Encoding"] == "chunked":
+            self._answer({"data": b"".join(self._chunks()).decode()})
+        else:
+            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
 
     def _answer(self, body: dict[str, Any]) -> None:
         kernel = self.model_kernel
@@ -238,6 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._stop(force=body["force"])
         elif self.path in kernel.answers:
             answer = kernel.answers[self.path]
+            answer = answer(body) if callable(answer) else answer
             self._json(answer.get("error", {}).get("status", 200), answer)
         else:
             self._follow(kernel.scripts[self.path], body)

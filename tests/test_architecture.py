@@ -16,6 +16,10 @@ SHARED = {
     "adapter_places",
     "attention_protocol",
     "batch_protocol",
+    "job_protocol",
+    "job_files",
+    "turns",
+    "suggestions",
     "errors",
     "settings",
     "identity",
@@ -38,6 +42,8 @@ HEAVY = {
 WIDGETS = {"anywidget", "ipywidgets", "traitlets", "numpy"}
 """What panels are made of, and what a notebook without one doesn't pay for."""
 FOR_TESTS = {"testing"}
+SEEN_BEFORE_TRAINING = {"choices", "estimate", "measures", "rows", "samples"}
+"""What of a training the model kernel computes, too: before it begins, and of what it has made."""
 
 
 def imports(path, *, module_level=False):
@@ -79,11 +85,27 @@ def modules(*, of):
 
 @pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] == "model_kernel"))
 def test_the_model_kernel_knows_nothing_of_the_notebook_side(path):
-    assert parts_of_ours(path) <= SHARED | {"model_kernel"}
+    assert parts_of_ours(path) <= SHARED | {"model_kernel", "training"}
+    of_training = {name.split(".")[2] for name in imports(path) if re.match(r"gpt_notebook\.training\.", name)}
+    assert of_training <= SEEN_BEFORE_TRAINING
     assert not {name.split(".")[0] for name in imports(path)} & {"IPython", "ipywidgets", "ipykernel"}
 
 
-@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] not in {"model_kernel", "storyteller", *FOR_TESTS}))
+@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] == "training"))
+def test_a_training_knows_neither_side(path):
+    assert parts_of_ours(path) <= SHARED | {"training"}
+    assert not {name.split(".")[0] for name in imports(path)} & {
+        "IPython",
+        "ipywidgets",
+        "fastapi",
+        "starlette",
+        "pydantic",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", modules(of=lambda parts: parts[0] not in {"model_kernel", "training", "storyteller", *FOR_TESTS})
+)
 def test_the_notebook_side_imports_nothing_heavy(path):
     imported = {name.split(".")[0] for name in imports(path, module_level=True)}
     if path.is_relative_to(PACKAGE / "widgets"):
@@ -155,7 +177,20 @@ def test_the_map_in_contributing_names_every_module():
 
 
 @pytest.mark.parametrize(
-    "package", ["model_kernel", "model_kernel/attention", "model_kernel/adapters", "model_kernel/batching"]
+    "package",
+    [
+        "model_kernel",
+        "model_kernel/attention",
+        "model_kernel/adapters",
+        "model_kernel/batching",
+        "model_kernel/jobs",
+        "training",
+        "job_files",
+        "data",
+        "fine_tuning",
+        "evaluation",
+        "figures",
+    ],
 )
 def test_the_map_of_a_package_names_every_module_once(package):
     text = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text("utf-8")))

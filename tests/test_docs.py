@@ -13,6 +13,8 @@ from gpt_notebook.attention_maps import Attention, bertviz_views, plots
 from gpt_notebook.attention_protocol import MAX_OVERVIEW, SCORE_KINDS
 from gpt_notebook.batch_protocol import MAX_ROWS
 from gpt_notebook.display.quantities import size
+from gpt_notebook.fine_tuning import options as training_options
+from gpt_notebook.job_protocol import JobOptions
 from gpt_notebook.magics.help_text import COMMANDS
 from gpt_notebook.magics.options import OPTIONS
 from gpt_notebook.settings import ENVIRONMENT_PREFIX, MIB, Settings
@@ -105,3 +107,30 @@ def test_every_command_that_the_readme_names_is_in_the_makefile():
     named = set(re.findall(r"^make (\w+)", read("README.md"), re.MULTILINE))
     assert named
     assert named <= set(re.findall(r"^(\w+):", read("Makefile"), re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "name", [*training_options.Options.__annotations__, *inspect.signature(gpt.finetune).parameters]
+)
+def test_every_option_of_a_fine_tuning_is_documented(name):
+    table = name not in ("data", "options")
+    assert not table or re.search(rf"^\| [^|]*`{name}`", read("docs/fine_tuning.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "field", [field for field in dataclasses.fields(JobOptions) if field.default not in (None, 0.0)]
+)
+def test_the_defaults_of_a_fine_tuning_are_those_that_are_documented(field):
+    rows = re.findall(r"^\| ([^|]*) \| ([^|]*) \|", read("docs/fine_tuning.md"), re.MULTILINE)
+    told = {
+        name: default.strip("`").strip('"')
+        for names, defaults in rows
+        for name, default in zip(re.findall(r"`(\w+)`", names), re.split(", ", defaults), strict=False)
+    }
+    value = getattr(JobOptions(), field.name)
+    assert told[field.name] == ("{}" if field.name == "lora" else str(value))
+
+
+@pytest.mark.parametrize("name", [name for name in dir(gpt.Job) if not name.startswith("_")])
+def test_everything_that_a_job_can_is_documented(name):
+    assert re.search(rf"`job\.{name}[`(]", read("docs/fine_tuning.md"))

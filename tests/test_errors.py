@@ -27,6 +27,7 @@ def test_the_drawn_tree_is_the_tree():
         "Interrupted",
         "GenerationInterrupted",
         "MapInterrupted",
+        "WaitInterrupted",
     }
     assert drawn == {each.__name__ for each in BY_CODE.values()} - {"GptNotebookError"}
 

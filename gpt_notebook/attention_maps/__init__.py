@@ -9,9 +9,6 @@
     arrays          what the arrays are
     plots           what a figure shows: the numbers, names and title that it is given
     figures         Plotly figures of a map, of all heads, of a patching; knows nothing of models
-    heatmap_figure  what such a figure gives a notebook
-    still_picture   the same as SVG, where nobody draws Plotly's figures
-    png             pixels as a picture in a page
     bertviz_views   BertViz's own views, of a size that a browser bears
     token_names     what a token is called on an axis and in a table
     tokens_html     what an attention shows of itself

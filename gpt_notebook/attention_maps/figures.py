@@ -26,6 +26,8 @@ LARGEST = 640
 """Pixels of a map's longer side: what JupyterLab has beside its file browser on a small screen."""
 LEGIBLE, COMFORTABLE, ROOMY = 18, 32, 480
 """A cell has the first number of pixels if that fits, up to the second as long as all cells stay within the third."""
+COUNTED = 64
+"""Pixels of a cell with a number in it."""
 THINNEST = 40
 """Pixels of a map of few rows or columns."""
 TILE = 120
@@ -171,6 +173,34 @@ def patching_figure(values: Matrix, *, title: str) -> Figure:
     return figure
 
 
+def confusion_figure(counts: Any, names: Sequence[str], *, title: str) -> Figure:
+    """Return how often one of `names` was taken for another, shape (true, predicted), with the counts in the cells.
+
+    Raises:
+        InvalidRequest: Plotly is not installed.
+    """
+    traces, figure_of = _plotly()
+    largest = _largest(counts)
+    labels = [escape(name, quote=False) for name in names]
+    shown = traces.Heatmap(
+        z=counts,
+        x=labels,
+        y=labels,
+        zmin=0,
+        zmax=largest,
+        colorscale=SEQUENTIAL,
+        texttemplate="%{z}",
+        hovertemplate="true %{y}<br>predicted %{x}<br>%{z} rows<extra></extra>",
+        colorbar=_bar("rows", 0, largest),
+    )
+    figure = figure_of(shown)
+    cell = COUNTED if len(names) * COUNTED <= LARGEST else LARGEST / len(names)
+    _lay_out(figure, title, (round(cell * len(names)),) * 2, labels, labels)
+    figure.update_xaxes(title={"text": "predicted"}, type="category", nticks=MAX_TICKS)
+    figure.update_yaxes(title={"text": "true"}, type="category", nticks=MAX_TICKS)
+    return figure
+
+
 def _largest(values: Array | Matrix) -> float:
     """Return where the colours end."""
     import numpy as np
@@ -258,8 +288,8 @@ def _plotly() -> tuple[ModuleType, type[Figure]]:
     try:
         from plotly import graph_objects
 
-        from gpt_notebook.attention_maps.heatmap_figure import HeatmapFigure
+        from gpt_notebook.figures.pictured_figure import PicturedFigure
     except ModuleNotFoundError as error:
         message = f"a figure needs {error.name}, which is not installed: run  pip install 'gpt-notebook[viz]'"
         raise InvalidRequest(message) from error
-    return graph_objects, HeatmapFigure
+    return graph_objects, PicturedFigure

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from gpt_notebook.cli import job_arguments
 from gpt_notebook.complaints import in_our_words
 from gpt_notebook.protocol import SamplingOptions
 from gpt_notebook.suggestions import unknown_name
@@ -74,6 +75,8 @@ def build() -> tuple[_Parser, dict[str, _Parser]]:
     command("models", "list the models that can be used without a download")
     command("adapters", "list the adapters that can be used on a model")
     _generate(command("generate", "go on from a text"))
+    job_arguments.finetune(command("finetune", "train a model on data, in a process that survives this one"))
+    job_arguments.jobs(command("jobs", "list the fine-tuning jobs, or tell one something"))
     command("demo", "see it work: a story from the bundled model")
     command("doctor", "check this installation and say what to do")
     return parser, dict(adding.choices)

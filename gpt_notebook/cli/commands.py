@@ -129,6 +129,18 @@ def _generate(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _finetune(parsed: argparse.Namespace) -> int:
+    from gpt_notebook.cli import job_commands
+
+    return job_commands.finetune(parsed)
+
+
+def _jobs(parsed: argparse.Namespace) -> int:
+    from gpt_notebook.cli import job_commands
+
+    return job_commands.jobs(parsed)
+
+
 def _demo(_parsed: argparse.Namespace) -> int:
     from gpt_notebook.cli.terminal import demonstrate
 
@@ -154,6 +166,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "models": _models,
     "adapters": _adapters,
     "generate": _generate,
+    "finetune": _finetune,
+    "jobs": _jobs,
     "demo": _demo,
     "doctor": _doctor,
 }

@@ -57,6 +57,9 @@ class Bar:
     def waiting(self, event: Progress) -> None:
         """Tell how far something is that has to happen first."""
 
+    def say(self, text: str, fraction: float | None = None) -> None:
+        """Tell in words of the caller's own, with the fraction that is done where it is known."""
+
     def close(self) -> None:
         """Leave nothing on the screen."""
 
@@ -91,6 +94,10 @@ class VisibleBar(Bar):
         """Tell how far something is that has to happen first."""
         self._begun = None  # what has to happen first says nothing of the speed afterwards
         self._tell(*progress_report(event))
+
+    def say(self, text: str, fraction: float | None = None) -> None:
+        """Tell in words of the caller's own, with the fraction that is done where it is known."""
+        self._tell(text, fraction)
 
     def close(self) -> None:
         """Leave nothing on the screen."""

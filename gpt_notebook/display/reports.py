@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.quantities import counted, duration, size
-from gpt_notebook.protocol import AdapterInfo, ModelInfo, Progress, RequestInfo, Status
+from gpt_notebook.protocol import AdapterInfo, ModelInfo, Progress, RequestInfo, RunningJob, Status
 
 MEGABYTE = 10**6
 DIGEST_SHOWN = 12
@@ -95,6 +95,8 @@ def status_report(status: Status, default_model: str) -> Report:
         tables.append(_loaded(status.models))
     if status.requests:
         tables.append(_running(status.requests))
+    if status.jobs:
+        tables.append(_jobs(status.jobs))
     return Report(tuple(tables))
 
 
@@ -199,3 +201,15 @@ def _running(requests: Sequence[RequestInfo]) -> Table:
     ]
     columns = ("request", "model", "state", "prompt tokens", "generated tokens", "time")
     return Table(columns, rows, "running requests", frozenset({3, 4, 5}))
+
+
+def _jobs(jobs: Sequence[RunningJob]) -> Table:
+    rows = [
+        (
+            each.name,
+            f"{each.state}, {counted(each.position, 'job')} before it" if each.position else each.state,
+            f"{each.step:,}" if each.max_steps is None else f"{each.step:,} of {each.max_steps:,}",
+        )
+        for each in jobs
+    ]
+    return Table(("job", "state", "step"), rows, "fine-tuning jobs", frozenset({2}))

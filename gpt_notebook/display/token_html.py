@@ -20,6 +20,9 @@ _DARKEST = 0.001
 _STRONGEST_SHADE = 60
 """Percent of accent at its end; more would swallow the text."""
 
+_MARK = 28
+"""Percent of accent behind a token that is marked."""
+
 _LEGEND = (1.0, 0.5, 0.1, 0.01, _DARKEST)
 
 _ACCENT = "var(--jp-brand-color1, #1976d2)"
@@ -46,6 +49,11 @@ def tokens(items: Sequence[Token]) -> str:
     return completion_html.tokens("".join(map(_span, items)))
 
 
+def marked(items: Sequence[Token], marks: Sequence[bool]) -> str:
+    """Return the tokens, those with a mark on the accent; where a page strips styles a tooltip still tells them apart."""
+    return completion_html.tokens("".join(map(_marked_span, items, marks)))
+
+
 def legend() -> str:
     """Return the scale, with numbers; it stays hidden where a page strips styles, for then there are no shades."""
     steps = " ".join(f'<span style="{_shade(math.log(p))}">{_percent(p)}</span>' for p in _LEGEND)
@@ -55,6 +63,14 @@ def legend() -> str:
 def _span(token: Token) -> str:
     style = f' style="{_shade(token.logprob)}"' if token.logprob is not None else ""
     return f'<span title="{escape(_tooltip(token))}"{style}>{_body(token)}</span>'
+
+
+def _marked_span(token: Token, mark: bool) -> str:  # noqa: FBT001 - goes over two lists at once
+    says = "counts" if mark else "is only read"
+    style = f' style="background:color-mix(in srgb, {_ACCENT} {_MARK}%, transparent)"' if mark else ""
+    return (
+        f'<span title="{escape(quoted(token.text, token.bytes))}  id {token.id}, {says}"{style}>{_body(token)}</span>'
+    )
 
 
 def _body(token: Token) -> str:

@@ -1,4 +1,4 @@
-"""Tab completion on `%%gpt` and `%gpt` lines: options, commands, formats, models, adapters, conversations.
+"""Tab completion on `%%gpt` and `%gpt` lines: options, commands, formats, models, adapters, jobs, conversations.
 
 Never starts a model kernel, and never makes anyone wait.
 """
@@ -14,7 +14,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 
 from gpt_notebook.magics import help_text, options
 from gpt_notebook.magics.conversation import Conversations
-from gpt_notebook.magics.model_names import AdapterNames, ModelNames
+from gpt_notebook.magics.model_names import AdapterNames, JobNames, ModelNames
 
 OURS = "_gpt_notebook"
 """The attribute that marks our matcher among those of the shell."""
@@ -29,7 +29,7 @@ Matcher = Callable[[CompletionContext], dict[str, Any]]
 
 def matcher(conversations: Conversations) -> Matcher:
     """Return a matcher for IPython's completer."""
-    names = _Names(ModelNames(), AdapterNames())
+    names = _Names(ModelNames(), AdapterNames(), JobNames())
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def gpt_matcher(context: CompletionContext) -> dict[str, Any]:
@@ -52,10 +52,11 @@ def matcher(conversations: Conversations) -> Matcher:
 
 @dataclass(frozen=True)
 class _Names:
-    """The names that models and adapters have."""
+    """The names that models, adapters and jobs have."""
 
     models: ModelNames
     adapters: AdapterNames
+    jobs: JobNames
 
     def beginning(self, fragment: str) -> Iterable[str]:
         """Return the model strings that can begin like this: with adapters, once there is a +."""
@@ -89,6 +90,10 @@ def _in_line(words: list[str], fragment: str, conversations: Conversations, name
             found = help_text.DTYPES
         case ["load", *_]:
             found = ("--dtype", "--tokenizer", "--name")
+        case ["jobs"]:
+            found = names.jobs()
+        case ["jobs", _]:
+            found = help_text.JOB_COMMANDS
         case ["connect"]:
             found = ("local",)
         case ["shutdown"]:

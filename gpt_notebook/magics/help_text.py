@@ -5,12 +5,17 @@ from __future__ import annotations
 from gpt_notebook.magics.options import describe
 
 DTYPES = ("float32", "bfloat16", "float16")
+JOB_COMMANDS = ("pause", "resume", "stop", "cancel")
 
 COMMANDS = {
     "use": ("use MODEL", "take this model where none is named; alone: say which it is"),
     "status": ("status", "what the model kernel holds and does"),
     "models": ("models", "which models there are"),
     "adapters": ("adapters", "which adapters there are: LoRA weights on a model"),
+    "jobs": (
+        "jobs [NAME [pause|resume|stop|cancel]]",
+        "which fine-tuning jobs there are; one of them; tell it something",
+    ),
     "load": (f"load MODEL [--dtype {'|'.join(DTYPES)}]", "load a model now, to have it warm"),
     "unload": ("unload MODEL", "give its memory back"),
     "connect": ("connect URL | local", "use the model kernel at this address; local: the one of this machine again"),

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpt_notebook import api
+from gpt_notebook import api, arguments
 from gpt_notebook.adapter_places import split as split_model
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.bundle import View
+from gpt_notebook.display.job_reports import job_report, jobs_report
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.display.reports import Report, adapters_report, loaded_line, models_report, status_report
 from gpt_notebook.errors import AuthenticationFailed, InvalidRequest
+from gpt_notebook.fine_tuning import functions as finetuning
+from gpt_notebook.fine_tuning import records as job_records
 from gpt_notebook.magics.cell_output import cell_output
-from gpt_notebook.magics.help_text import DTYPES, HELP
+from gpt_notebook.magics.help_text import DTYPES, HELP, JOB_COMMANDS
 from gpt_notebook.magics.options import HELP_FLAGS, split
 from gpt_notebook.magics.words import Words
 from gpt_notebook.suggestions import did_you_mean, nearest
@@ -100,6 +103,18 @@ def _models(magics: GPTMagics, words: Words) -> None:
 def _adapters(magics: GPTMagics, words: Words) -> None:
     words.end()
     _report(magics, adapters_report(api.adapters()))
+
+
+def _jobs(magics: GPTMagics, words: Words) -> None:
+    name, command = words.two()
+    if name is None:
+        _report(magics, jobs_report(job_records.infos()))
+        return
+    job = finetuning.job(name)
+    if command is not None:
+        arguments.one_of("what a job is told", command, JOB_COMMANDS)
+        getattr(job, command)()
+    _report(magics, job_report(job.status))
 
 
 def _load(magics: GPTMagics, words: Words) -> None:
@@ -229,6 +244,7 @@ _COMMANDS: dict[str, Command] = {
     "status": _status,
     "models": _models,
     "adapters": _adapters,
+    "jobs": _jobs,
     "load": _load,
     "unload": _unload,
     "connect": _connect,

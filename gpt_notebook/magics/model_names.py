@@ -1,4 +1,4 @@
-"""The names of the models and adapters there are, in time for a Tab."""
+"""The names of the models, adapters and jobs there are, in time for a Tab."""
 
 from __future__ import annotations
 
@@ -48,6 +48,15 @@ class ModelNames(Names):
         from gpt_notebook import api
 
         return tuple(each.name for each in api.models())
+
+
+class JobNames(Names):
+    """The names of the fine-tuning jobs."""
+
+    def _found(self) -> tuple[str, ...]:
+        from gpt_notebook.fine_tuning import records as job_records
+
+        return tuple(each.name for each in job_records.infos())
 
 
 class AdapterNames(Names):

@@ -40,6 +40,14 @@ class Words:
             self._refuse(self._words[0] if self._words[0].startswith("--") else self._words[1])
         return self._words[0] if self._words else None
 
+    def two(self) -> tuple[str | None, str | None]:
+        """Return the only two words; None in the place of those that are not there."""
+        given = self._words[2:] + [word for word in self._words[:2] if word.startswith("--")]
+        if given:
+            self._refuse(given[0])
+        first, second = (*self._words, None, None)[:2]
+        return first, second
+
     def required(self) -> str:
         """Return the only word."""
         word = self.optional()

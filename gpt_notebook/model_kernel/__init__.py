@@ -12,6 +12,7 @@
     batching/         who reads what in the next step; it has a map               shortage   when memory runs out
     scoring           log-likelihood of given texts         text              from tokens to text
     rows              many prompts as one request
+    tuning            what fine-tuning needs of models      jobs/             its jobs; it has a map
     inspection        who may ask about the inside          attention/        what answers them; it has a map
     prompts           from requests to token ids            chat              from messages to a prompt
     models            the loaded models, their budget       loaded_model      one of them

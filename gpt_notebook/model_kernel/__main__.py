@@ -232,10 +232,17 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, watch: Corouti
 
 
 async def _leave_when_unneeded(kernel: ModelKernel, findable: Callable[[], bool]) -> None:
-    """Stop a model kernel that has been idle for long, or whose socket, address or token somebody has deleted."""
+    """Stop a model kernel that has been idle for long, or whose socket, address or token somebody has deleted.
+
+    While a fine-tuning job runs or is queued it is not idle. One that nobody can find leaves all the same: jobs go on by
+    themselves, and whoever needs a model kernel next starts one that finds them.
+    """
     timeout = kernel.settings.idle_timeout or math.inf
+    last_seen = 0.0
     while not kernel.stopping:
-        idle = 0.0 if kernel.engine.busy else time.monotonic() - kernel.engine.last_active
+        now = time.monotonic()
+        last_seen = now if kernel.engine.busy or kernel.engine.jobs.current() else last_seen
+        idle = now - max(kernel.engine.last_active, last_seen)
         if idle >= timeout or (not kernel.engine.busy and not findable()):
             logger.info("idle for %.0f s", idle) if idle >= timeout else logger.info("nobody can find it any more")
             kernel.stop(force=False)

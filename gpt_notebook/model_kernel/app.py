@@ -29,6 +29,7 @@ from gpt_notebook.model_kernel.bodies import parsed
 from gpt_notebook.model_kernel.event_stream import stream, unexpected, while_connected
 from gpt_notebook.model_kernel.guard import Guard, error_response
 from gpt_notebook.model_kernel.interface import EngineInterface
+from gpt_notebook.model_kernel.jobs import job_routes
 from gpt_notebook.protocol import (
     CancelRequest,
     GenerateRequest,
@@ -74,6 +75,7 @@ class ModelKernel:
             memory=self.engine.memory(),
             models=tuple(self.engine.loaded()),
             requests=tuple(self.engine.requests()),
+            jobs=self.engine.jobs.current(),
         )
 
     def stop(self, *, force: bool) -> None:
@@ -99,6 +101,7 @@ def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        kernel.engine.jobs.begin()
         yield
         kernel.engine.close()
 
@@ -122,6 +125,7 @@ def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None
     _add_streams(app, kernel.engine)
     _add_routes(app, kernel)
     app.include_router(attention_routes.router(kernel.engine))
+    app.include_router(job_routes.router(kernel.engine))
     app.include_router(openai_routes.router(kernel.engine))
     return Guard(app, token=token, hosts=hosts, max_body=kernel.settings.max_body)
 

@@ -16,16 +16,28 @@ from typing import Any
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+from gpt_notebook.job_protocol import (
+    DeleteAdapterRequest,
+    EvaluateRequest,
+    EvaluationEvent,
+    ExportEvent,
+    ExportRequest,
+    Preview,
+    PreviewRequest,
+    RenameAdapterRequest,
+)
 from gpt_notebook.model_kernel import prompts, rows
 from gpt_notebook.model_kernel.admission import Request
 from gpt_notebook.model_kernel.attention.capture import Capture
 from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.inspection import Inspection
 from gpt_notebook.model_kernel.interface import ArrayItem
+from gpt_notebook.model_kernel.jobs.jobs import Jobs
 from gpt_notebook.model_kernel.model_config import EVERY_KIND
 from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.runner import Runner
 from gpt_notebook.model_kernel.scoring import NextToken, Scoring
+from gpt_notebook.model_kernel.tuning import Tuning
 from gpt_notebook.protocol import (
     AdapterInfo,
     Done,
@@ -54,13 +66,14 @@ class Engine:
         self._models = self._runner.models
         self._admission = self._runner.admission
         self._inspection = Inspection(settings, self._runner)
+        self._tuning = Tuning(settings, self._runner)
 
     # --- what it does now -------------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         """Whether there is work that somebody waits for."""
-        return bool(self._admission) or self._models.loading
+        return bool(self._admission) or self._models.loading or self.jobs.busy
 
     @property
     def last_active(self) -> float:
@@ -207,6 +220,35 @@ class Engine:
         """Yield an array's shape, and then its elements as they are computed; see `Inspection`."""
         return self._inspection.array(request)
 
+    # --- fine-tuning ------------------------------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> Jobs:
+        """The fine-tuning jobs."""
+        return self._tuning.jobs
+
+    async def preview(self, request: PreviewRequest, *, hub_token: str | None = None) -> Preview:
+        """Return what a model would see of data, and what a job would take; see `Tuning`, as for what follows."""
+        return await self._tuning.preview(request, hub_token=hub_token)
+
+    def evaluate(self, request: EvaluateRequest, *, hub_token: str | None = None) -> AsyncGenerator[EvaluationEvent]:
+        """Yield an `Evaluated` for each sample of data."""
+        return self._tuning.evaluate(request, hub_token=hub_token)
+
+    async def rename_adapter(self, request: RenameAdapterRequest) -> None:
+        """Give an adapter, and the job that made it, another name; what is loaded of it leaves."""
+        await self._tuning.rename_adapter(request)
+
+    async def delete_adapter(self, request: DeleteAdapterRequest) -> None:
+        """Delete an adapter, or one of its steps; what is loaded of it leaves."""
+        await self._tuning.delete_adapter(request)
+
+    def export(self, request: ExportRequest, *, hub_token: str | None = None) -> AsyncGenerator[ExportEvent]:
+        """Yield the progress of an export, and `Exported` at its end."""
+        return self._tuning.export(request, hub_token=hub_token)
+
+    # --- letting go -------------------------------------------------------------------------------------------------
+
     def unload(self, model: str) -> None:
         """Give a model's memory back.
 
@@ -223,6 +265,7 @@ class Engine:
         return self._admission.cancel(ids)
 
     def close(self) -> None:
-        """End all work and let the weights go."""
+        """End all work and let the weights go; jobs go on by themselves."""
+        self._tuning.close()
         self._runner.close()
         self._inspection.close()

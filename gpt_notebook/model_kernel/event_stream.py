@@ -100,7 +100,7 @@ async def stream(request: Request, events: AsyncGenerator[Any], *, in_thread: bo
 
     Args:
         request: who asked.
-        events: the events, each of a class that has a `type`.
+        events: the events, each of a class that has a `type`; or lists of them, each sent as one piece.
         in_thread: whether events are written in a thread, because one may be megabytes and nobody else should wait.
 
     Raises:
@@ -110,8 +110,9 @@ async def stream(request: Request, events: AsyncGenerator[Any], *, in_thread: bo
     first = await while_connected(request, anext(events))
     numbers = itertools.count()
 
-    def chunk(event: Any) -> bytes:
-        return sse_data(encode_event(event, next(numbers)))
+    def chunk(item: Any) -> bytes:
+        events = item if isinstance(item, list) else [item]
+        return b"".join(sse_data(encode_event(event, next(numbers))) for event in events)
 
     async def chunk_of(event: Any) -> bytes:
         return await asyncio.to_thread(chunk, event) if in_thread else chunk(event)
@@ -172,7 +173,11 @@ def unexpected(error: Exception) -> GptNotebookError:
 
 def sse_data(data: Any) -> bytes:
     """Return one server-sent event that carries JSON; what that has no number for, such as an infinity, is null."""
-    return f"data: {json.dumps(_finite(data), allow_nan=False)}\n\n".encode()
+    try:
+        text = json.dumps(data, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(data), allow_nan=False)
+    return f"data: {text}\n\n".encode()
 
 
 def _finite(data: Any) -> Any:

@@ -1,7 +1,8 @@
 """Who may ask the model kernel, and how much: the checks before any route, as one piece of ASGI middleware.
 
 On every path a bearer token, compared in constant time. Over TCP, where a web page could reach us, also an exact list of
-hosts (against DNS rebinding) and no `Origin` at all (against cross-site requests). Bodies are read under a cap.
+hosts (against DNS rebinding) and no `Origin` at all (against cross-site requests). Bodies are read under a cap, but for
+data, which their route reads piece by piece under a cap of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ from gpt_notebook.errors import (
     PayloadTooLarge,
     RequestForbidden,
 )
+from gpt_notebook.job_protocol import DATA_PATH
 from gpt_notebook.settings import MIB
+
+JSON_TYPES = ("application/json",)
+DATA_TYPES = ("application/jsonl", "application/x-ndjson", *JSON_TYPES)
+"""Of lines of JSON. Like JSON's own, none of them is one that a web page may send without asking first."""
 
 
 def error_response(error: GptNotebookError) -> JSONResponse:
@@ -59,16 +65,17 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            self._check(Headers(scope=scope), scope["method"])
-            body = await self._read(receive)
+            streams = scope["path"] == DATA_PATH
+            self._check(Headers(scope=scope), scope["method"], streams=streams)
+            passed_on = receive if streams else _replay(await self._read(receive), receive)
         except GptNotebookError as error:
             await error_response(error)(scope, receive, send)
         except ClientDisconnect:
             return
         else:
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, passed_on, send)
 
-    def _check(self, headers: Headers, method: str) -> None:
+    def _check(self, headers: Headers, method: str, *, streams: bool) -> None:
         if self._hosts is not None:
             if (host := headers.get("host", "").lower()) not in self._hosts:
                 message = (
@@ -82,9 +89,12 @@ class Guard:
         if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self._token):
             message = "the token is missing or wrong: send the one of the model kernel as  Authorization: Bearer TOKEN  (set GPT_NOTEBOOK_TOKEN)"
             raise AuthenticationFailed(message)
-        if method == "POST" and headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            message = "the body must be JSON: send  Content-Type: application/json"
+        types = DATA_TYPES if streams else JSON_TYPES
+        if method == "POST" and headers.get("content-type", "").partition(";")[0].strip() not in types:
+            message = f"the body must be {'lines of ' if streams else ''}JSON: send  Content-Type: {types[0]}"
             raise InvalidRequest(message)
+        if streams:
+            return
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._max_body:
             raise self._too_large()

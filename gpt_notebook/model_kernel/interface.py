@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Protocol
 
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+from gpt_notebook.job_protocol import (
+    CommandRequest,
+    CommandTaken,
+    DataInfo,
+    DeleteAdapterRequest,
+    EvaluateRequest,
+    EvaluationEvent,
+    EventsRequest,
+    ExportEvent,
+    ExportRequest,
+    ForgetRequest,
+    JobEvent,
+    JobInfo,
+    JobRequest,
+    JobStarted,
+    Preview,
+    PreviewRequest,
+    RenameAdapterRequest,
+)
 from gpt_notebook.protocol import (
     AdapterInfo,
     Event,
@@ -17,6 +36,7 @@ from gpt_notebook.protocol import (
     ModelInfo,
     NextRequest,
     RequestInfo,
+    RunningJob,
     ScoreRequest,
     Token,
     TokenizeRequest,
@@ -27,8 +47,53 @@ ArrayItem = Shape | memoryview
 """What an array comes as: first the lengths of its axes, then blocks of its float32 elements in C order."""
 
 
+class JobsInterface(Protocol):
+    """Everything that can be asked of fine-tuning jobs, and of the data and adapters that go with them."""
+
+    def begin(self) -> None:
+        """Look for the jobs that there are, and go on with them; once the event loop runs."""
+        ...
+
+    def current(self) -> tuple[RunningJob, ...]:
+        """Return those that run or are queued, as far as is known without a look at the disk."""
+        ...
+
+    async def keep(self, pieces: AsyncIterable[bytes]) -> DataInfo:
+        """Keep data that come in pieces of any length: lines of JSON."""
+        ...
+
+    async def start(self, request: JobRequest, *, hub_token: str | None = None) -> JobStarted:
+        """Start a job, or attach to it."""
+        ...
+
+    async def command(self, request: CommandRequest) -> CommandTaken:
+        """Write down a command for a job."""
+        ...
+
+    def events(self, request: EventsRequest) -> AsyncGenerator[list[JobEvent]]:
+        """Yield what has been recorded of a job, many events at once, and `Done`; an empty list where there is nothing yet."""
+        ...
+
+    async def listing(self) -> list[JobInfo]:
+        """Return all jobs, the newest first."""
+        ...
+
+    async def forget(self, request: ForgetRequest) -> None:
+        """Delete a job with what it has made."""
+        ...
+
+    def close(self) -> None:
+        """Watch no longer; the jobs go on."""
+        ...
+
+
 class EngineInterface(Protocol):
     """Everything that can be asked; the streams raise a `GptNotebookError` when they fail."""
+
+    @property
+    def jobs(self) -> JobsInterface:
+        """What is asked of fine-tuning jobs."""
+        ...
 
     @property
     def busy(self) -> bool:
@@ -95,6 +160,26 @@ class EngineInterface(Protocol):
 
     def array(self, request: ArrayRequest) -> AsyncGenerator[ArrayItem]:
         """Yield an array's shape, and then its elements as they are computed."""
+        ...
+
+    async def preview(self, request: PreviewRequest, *, hub_token: str | None = None) -> Preview:
+        """Return what a model would see of data, and what a job would take."""
+        ...
+
+    def evaluate(self, request: EvaluateRequest, *, hub_token: str | None = None) -> AsyncGenerator[EvaluationEvent]:
+        """Yield an `Evaluated` for each sample of data."""
+        ...
+
+    async def rename_adapter(self, request: RenameAdapterRequest) -> None:
+        """Give an adapter, and the job that made it, another name."""
+        ...
+
+    async def delete_adapter(self, request: DeleteAdapterRequest) -> None:
+        """Delete an adapter, or one of its steps."""
+        ...
+
+    def export(self, request: ExportRequest, *, hub_token: str | None = None) -> AsyncGenerator[ExportEvent]:
+        """Yield the progress of an export, and `Exported` at its end."""
         ...
 
     def unload(self, model: str) -> None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import psutil
 import torch
 
+from gpt_notebook import adapter_places
 from gpt_notebook.adapter_places import split
 from gpt_notebook.errors import ModelNotFound, ModelUnreachable, OutOfMemory
 from gpt_notebook.model_kernel import hub, linear, loading, model_config, weights
@@ -227,6 +228,8 @@ class Models:
 
     def _what_there_is(self, name: str) -> str:
         """Return what may have been meant by a name that is no model, or what else there is."""
+        if (said := adapter_places.mistaken(name, self._saved.parent)) is not None:
+            return said
         names = [DEFAULT_MODEL, *(source.name for source in weights.saved_sources(self._saved))]
         near = difflib.get_close_matches(name, names, n=1)
         return f"did you mean {near[0]}?" if near else f"on this machine there is {', '.join(names)}"
@@ -323,6 +326,18 @@ class Models:
             loaded = ", ".join(sorted({k[0] for k in self._loaded})) or "none"
             message = f"{name} is not loaded; loaded: {loaded}"
             raise ModelNotFound(message)
+        self._unload(name, keys)
+
+    def let_go_of(self, name: str, files: Path) -> None:
+        """Give back the memory of what was read from below a directory, models and adapters: it is about to be changed.
+
+        Raises:
+            ModelInUse: requests are using it.
+        """
+        self.adapters.let_go_of(name, files)
+        self._unload(name, [k for k, model in self._loaded.items() if model.source.directory.is_relative_to(files)])
+
+    def _unload(self, name: str, keys: Sequence[Key]) -> None:
         refuse_in_use(name, [self._loaded[k] for k in keys])
         for k in keys:
             self._gone(self._loaded.pop(k))

@@ -48,19 +48,23 @@ class TemplateProcess:
         with self._lock:
             self._running()
 
-    def render(self, template: str, messages: Sequence[Message], variables: dict[str, Any]) -> str:
+    def render(
+        self, template: str, messages: Sequence[Message], variables: dict[str, Any], *, asks: bool = True
+    ) -> str:
         """Return the text of a conversation, with the beginning of the assistant's turn.
 
         Args:
             template: Jinja's source.
             messages: the conversation.
             variables: what else the template may read, such as the tokenizer's special tokens.
+            asks: whether the assistant's turn comes next; without, the conversation is whole.
 
         Raises:
             InvalidRequest: the template refuses this conversation; gives its reason.
             ModelUnsafe: it takes too long, too much memory, or makes too much text.
         """
-        line = json.dumps({"template": template, "messages": list(messages), "variables": variables})
+        asked = {"template": template, "messages": list(messages), "variables": variables, "asks": asks}
+        line = json.dumps(asked)
         with self._lock:
             try:
                 answer = self._ask(line.encode() + b"\n")
@@ -154,7 +158,10 @@ def main() -> None:
 def _answer(render: Any, asked: dict[str, Any]) -> dict[str, str]:
     try:
         (text,), _ = render(
-            [asked["messages"]], chat_template=asked["template"], add_generation_prompt=True, **asked["variables"]
+            [asked["messages"]],
+            chat_template=asked["template"],
+            add_generation_prompt=asked.get("asks", True),
+            **asked["variables"],
         )
     except MemoryError:
         return {"excess": "memory"}

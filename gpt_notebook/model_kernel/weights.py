@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpt_notebook import storyteller
+from gpt_notebook import adapter_places, storyteller
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe, ModelUnsupported
 from gpt_notebook.model_kernel import model_files
 from gpt_notebook.model_kernel.model_files import Stored
@@ -141,6 +141,9 @@ def check(source: Source) -> dict[str, Any]:
         ModelUnsupported: the weights are quantized, or those of an adapter.
     """
     model_files.check(source.directory)
+    if adapter_places.is_adapter(source.directory):
+        message = f"{source.name} is an adapter: write {adapter_places.base_of(source.directory)}+{source.name}"
+        raise ModelUnsupported(message)
     config = model_files.read_json(source.directory / "config.json")
     if "auto_map" in config and not _is_known(config):
         message = f"{source.name} needs Python code of its own, which is never run: look for a version that transformers knows"
@@ -148,9 +151,6 @@ def check(source: Source) -> dict[str, Any]:
     if quantization := config.get("quantization_config"):
         method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
         message = f"{source.name} is quantized ({method!r:.40}), which cannot be loaded: look for its weights in full precision"
-        raise ModelUnsupported(message)
-    if (source.directory / "adapter_config.json").exists():
-        message = f"{source.name} holds an adapter (adapter_config.json) and no model: use it with its base, as BASE+{source.name}"
         raise ModelUnsupported(message)
     if not source.weight_files:
         raise _no_weights(source)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
+from gpt_notebook import adapter_files
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.batch_protocol import BatchEvent, BatchRequest, BatchStarted, RowDone, RowFailed, RowSample
@@ -26,6 +30,18 @@ from gpt_notebook.errors import (
     RequestCancelled,
     TooManyRequests,
 )
+from gpt_notebook.job_protocol import (
+    DeleteAdapterRequest,
+    EvaluateRequest,
+    EvaluationEvent,
+    Exported,
+    ExportEvent,
+    ExportRequest,
+    Preview,
+    PreviewRequest,
+    RenameAdapterRequest,
+)
+from gpt_notebook.model_kernel.adapters import managing
 from gpt_notebook.model_kernel.interface import ArrayItem
 from gpt_notebook.protocol import (
     DEFAULT_MODEL,
@@ -54,7 +70,10 @@ from gpt_notebook.protocol import (
     Tokens,
     Usage,
 )
+from gpt_notebook.settings import GIB
+from gpt_notebook.testing import fake_data
 from gpt_notebook.testing.fake_inspection import FINGERPRINT, FakeInspection
+from gpt_notebook.testing.fake_jobs import FakeJobs
 from gpt_notebook.testing.fake_vocabulary import LOGPROB, FakeVocabulary, words
 from gpt_notebook.testing.gate import Gate
 
@@ -96,13 +115,15 @@ class FakeEngine:
         max_requests: int = 64,
         n_layers: int = 2,
         n_heads: int = 3,
+        home: Path | None = None,
+        max_data: int = GIB,
     ) -> None:
         """Say what is to happen.
 
         Args:
             text: what every generation says; of several texts, sample i says the i-th.
-            gate: holds each token back until the test lets it pass, and so each event about the inside of a model and
-                each row (block along the first axis) of an array; None: nothing waits.
+            gate: holds each token back until the test lets it pass, and so each event about the inside of a model,
+                each row (block along the first axis) of an array, and each step of a fine-tuning; None: nothing waits.
             error: what every generation fails with, and every question about the inside of a model.
             fails_after: how many tokens, events or rows come before the error; None: not even the stream begins.
             models: the models that there are, the first of them loaded.
@@ -110,6 +131,8 @@ class FakeEngine:
             max_requests: more are refused.
             n_layers: how many layers every model has.
             n_heads: how many heads every layer has.
+            home: where the directories of fine-tuning jobs are until it is closed; None: a temporary one.
+            max_data: the most data in bytes that a fine-tuning may be given.
         """
         self.texts = [text] if isinstance(text, str) else list(text)
         self.gate = gate
@@ -136,6 +159,9 @@ class FakeEngine:
             next_word=lambda: next(iter(words(self.texts[0])), ""),
         )
         self._changed = threading.Condition()
+        home = home or Path(tempfile.gettempdir()) / f"gpt-fake-{secrets.token_hex(8)}"
+        self.jobs = FakeJobs(home, models=self._models, gate=gate, asked=self.asked, max_data=max_data)
+        """Its fine-tuning jobs, which do everything but train."""
 
     # --- what tests look at -----------------------------------------------------------------------------------------
 
@@ -198,8 +224,8 @@ class FakeEngine:
         return [self._info(name) for name in self._models]
 
     async def adapters(self) -> list[AdapterInfo]:
-        """Return all adapters."""
-        return list(self._adapters)
+        """Return all adapters, those that jobs have made included."""
+        return [*self._adapters, *adapter_files.listing(self.jobs.home)]
 
     async def generate(self, request: GenerateRequest, *, hub_token: str | None = None) -> AsyncGenerator[Event]:
         """Say the text.
@@ -386,6 +412,38 @@ class FakeEngine:
             self._tell()
             yield item
 
+    async def preview(self, request: PreviewRequest, *, hub_token: str | None = None) -> Preview:
+        """Return what a model would see of data: its words."""
+        with self._admitted(request, request.model, hub_token):
+            return fake_data.preview(self.jobs.data.find(request.data), request, self._vocabulary)
+
+    async def evaluate(
+        self, request: EvaluateRequest, *, hub_token: str | None = None
+    ) -> AsyncGenerator[EvaluationEvent]:
+        """Yield an `Evaluated` for each row of data."""
+        with self._admitted(request, request.model.partition("+")[0], hub_token) as entry:
+            async for event in self._paced(entry, fake_data.evaluated(self.jobs.data.find(request.data))):
+                yield event
+            yield Done()
+
+    async def rename_adapter(self, request: RenameAdapterRequest) -> None:
+        """Give an adapter that a job has made another name."""
+        self.asked.append(request)
+        managing.rename(self.jobs.home, request.name, request.new_name)
+
+    async def delete_adapter(self, request: DeleteAdapterRequest) -> None:
+        """Delete an adapter that a job has made."""
+        self.asked.append(request)
+        managing.delete(self.jobs.home, request.name, request.step)
+
+    async def export(self, request: ExportRequest, *, hub_token: str | None = None) -> AsyncGenerator[ExportEvent]:
+        """Say that something was written, and write nothing."""
+        with self._admitted(request, request.model.partition("+")[0], hub_token):
+            yield Progress(stage="computing", model=request.model, done=1, total=2)
+            files = ("config.json", "model.safetensors")
+            yield Exported(directory=request.directory, files=files, bytes=2**20)
+            yield Done()
+
     def unload(self, model: str) -> None:
         """Forget that a model is loaded.
 
@@ -411,6 +469,7 @@ class FakeEngine:
     def close(self) -> None:
         """End all work."""
         self.cancel(None)
+        self.jobs.close()
 
     # --- how it makes things up -------------------------------------------------------------------------------------
 

@@ -68,11 +68,16 @@ def serving(
         with servers.local_listener(runtime) as (listener, address):
             kernel = ModelKernel(engine, settings, address, leave)
             server = servers.build(kernel, token=runtime.token(), hosts=servers.hosts_of(address))
-            thread = threading.Thread(target=loop.run_until_complete, args=(server.serve([listener]),), daemon=True)
+
+            def run() -> None:
+                with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                    runner.run(server.serve([listener]))
+
+            thread = threading.Thread(target=run, daemon=True)
             thread.start()
             try:
                 yield ServedModelKernel(address, runtime.token(), kernel, thread)
             finally:
-                loop.call_soon_threadsafe(lambda: kernel.stop(force=True))
+                with contextlib.suppress(RuntimeError):  # It has been stopped before.
+                    loop.call_soon_threadsafe(lambda: kernel.stop(force=True))
                 thread.join()
-                loop.close()

@@ -12,18 +12,18 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from gpt_notebook.attention_maps.figures import SEQUENTIAL
-from gpt_notebook.attention_maps.png import data_url, png
-from gpt_notebook.attention_maps.still_picture import rgba
 from gpt_notebook.display import completion_html, token_html
 from gpt_notebook.display.quantities import counted
+from gpt_notebook.figures.png import data_url, png
+from gpt_notebook.figures.svg import rgba
 from gpt_notebook.protocol import Token
 from gpt_notebook.widgets._pictures import painted
 
 if TYPE_CHECKING:
     from gpt_notebook.attention_maps.arrays import Array
     from gpt_notebook.attention_maps.maps import Attention
-    from gpt_notebook.attention_maps.png import Pixels
     from gpt_notebook.attention_protocol import AttentionPart, Reduction
+    from gpt_notebook.figures.png import Pixels
 
 HEADS = 12
 """How many are shown small, those most worth a look first."""

@@ -206,6 +206,16 @@ export interface RequestInfo {
   seconds: number;
 }
 
+/** A fine-tuning job that runs or is queued, in short; `job_protocol` has the rest. */
+export interface RunningJob {
+  name: string;
+  state: "queued" | "running";
+  step: number;
+  max_steps: number | null;
+  /** How many jobs come before it, while it is queued. */
+  position: number | null;
+}
+
 /** What the models may take, and what they take, in bytes. */
 export interface Memory {
   device: string;
@@ -246,6 +256,8 @@ export interface Status {
   /** The loaded ones. */
   models: ModelInfo[];
   requests: RequestInfo[];
+  /** Fine-tuning jobs that run, and then those that are queued. */
+  jobs: RunningJob[];
 }
 
 /** How far something is that has to happen first. */

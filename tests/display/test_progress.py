@@ -201,3 +201,9 @@ def test_what_is_there_at_once_is_not_said(said):
     with progress.line() as report:
         report(LOADING)
     assert said == []
+
+
+def test_a_bar_can_say_something_of_its_own(bar, clock, shown):
+    clock.pass_to(1.0)
+    bar.say("pip: step 3 of 9, loss 2.5", 3 / 9)
+    assert [text for text, _ in shown] == ["pip: step 3 of 9, loss 2.5"]

@@ -64,7 +64,7 @@ def test_quantized_weights_are_unsupported(method, own_tiny, refusal):
 
 def test_a_directory_with_an_adapter_is_unsupported(own_tiny, refusal):
     (own_tiny / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "someone/model"}')
-    assert "holds an adapter" in refusal(own_tiny, ModelUnsupported)
+    assert f"is an adapter: write someone/model+{own_tiny}" in refusal(own_tiny, ModelUnsupported)
 
 
 def test_a_config_does_not_choose_how_attention_is_computed(own_tiny, engine):

@@ -150,6 +150,18 @@ class Adapters:
             self.drop(each)
             self._gone(each)
 
+    def let_go_of(self, name: str, files: Path) -> None:
+        """Give back the memory of what was read from below a directory, which is about to be changed.
+
+        Raises:
+            ModelInUse: requests are using it.
+        """
+        found = [each for each in self._loaded.values() if each.directory.resolve().is_relative_to(files)]
+        refuse_in_use(name, found)
+        for each in found:
+            self.drop(each)
+            self._gone(each)
+
     def idle(self) -> list[LoadedAdapter]:
         """Return those that nobody uses."""
         return [each for each in self._loaded.values() if not each.in_use]

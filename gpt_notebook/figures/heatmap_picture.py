@@ -6,34 +6,28 @@ The cells are a PNG inside of it, so that a thousand tokens are no million eleme
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpt_notebook.attention_maps.png import data_url, png
+from gpt_notebook.figures.png import data_url, png
+from gpt_notebook.figures.svg import LETTER, TITLE, TITLE_LETTER, picture, rgba
+from gpt_notebook.figures.svg import text as _text
 
 if TYPE_CHECKING:
     import numpy as np
 
     Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
-LETTER, TITLE = 11, 14
-"""Pixels of the letters of a tick, and of a title."""
-TITLE_LETTER = 8
-"""Pixels across one, about."""
 LINE = 13
 """Pixels that a tick needs."""
 SHADES = 64
 """How many there are on the bar."""
 
-_NOT_IN_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML may have, not even escaped: https://www.w3.org/TR/xml/#charsets."""
-
 Scale = Sequence[tuple[float, tuple[float, float, float, float]]]
 """Red, green, blue and opacity at some places between 0 and 1."""
 
 
-def still_picture(figure: Any) -> str:
+def heatmap_picture(figure: Any) -> str:
     """Return the heatmap of a Plotly figure whose names are free of markup, as large as it is on a wide screen."""
     import numpy as np
 
@@ -70,10 +64,7 @@ def still_picture(figure: Any) -> str:
         _text(layout.xaxis.title.text, left + width / 2, total[1] - 8, anchor="middle", size=TITLE),
         _text(layout.yaxis.title.text, 18, top + height / 2, anchor="middle", size=TITLE, turn=-90),
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total[0]:g}" height="{total[1]:g}" '
-        f'fill="{layout.font.color}" font-family="system-ui, sans-serif">{"".join(parts)}</svg>'
-    )
+    return picture(parts, *total, color=layout.font.color)
 
 
 def _limits(heatmap: Any, finite: Numbers) -> tuple[float, float]:
@@ -110,12 +101,6 @@ def _under(ticks: Sequence[tuple[str, float]], left: float, top: float, *, turne
     return [_text(name, left + at, top + 16, anchor="middle") for name, at in ticks]
 
 
-def _text(text: str, x: float, y: float, *, size: int = LETTER, anchor: str = "start", turn: int = 0) -> str:
-    turned = f' transform="rotate({turn} {x:g} {y:g})"' if turn else ""
-    shown = _NOT_IN_XML.sub("\ufffd", text)
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{turned}>{shown}</text>'
-
-
 def _image(image: bytes, x: float, y: float, width: float, height: float) -> str:
     place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none"'
     return f'<image {place} style="image-rendering:pixelated" href="{data_url(image)}"/>'
@@ -130,13 +115,3 @@ def _colored(values: Numbers, low: float, high: float, scale: Scale) -> bytes:
     pixels = np.stack([np.interp(shares, places, channel) for channel in zip(*colors, strict=True)], axis=-1)
     pixels[..., 3] *= 255 * np.isfinite(values)
     return png(np.round(pixels).astype(np.uint8))
-
-
-def rgba(color: str) -> tuple[float, float, float, float]:
-    """Return a color that is written as Plotly's scales are: `rgba(1,2,3,0.5)`, `rgb(1,2,3)` or `#010203`."""
-    if color.startswith("#"):
-        channels = [float(each) for each in bytes.fromhex(color[1:])]
-    else:
-        channels = [float(each) for each in re.findall(r"[\d.]+", color)]
-    red, green, blue, opacity = (*channels, 1.0)[:4]
-    return red, green, blue, opacity

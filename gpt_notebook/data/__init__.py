@@ -1,0 +1,8 @@
+"""Data for a training or an evaluation: from whatever somebody has to rows of text.
+
+    dataset    rows from tables, lists and files           upload     rows on their way to the model kernel
+    files      what is in files, and what is refused       columns    which columns and templates make a row
+    messages   the turns of a chat                         preview    what a model would see of them
+
+Nothing is read twice at once, and never all of it.
+"""

@@ -1,0 +1,152 @@
+"""How fine-tuning jobs look: one with its state and how to use what it has made, all of them, several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gpt_notebook.display.quantities import counted, duration, size
+from gpt_notebook.display.reports import Report, Table
+from gpt_notebook.job_protocol import ENDED, CheckpointInfo, Estimate, JobInfo
+
+BAR = 20
+"""Characters of the bar that shows how far a job is."""
+SHOWN_STEPS = 6
+"""Checkpoints that are named."""
+
+REASONS = {
+    "user": "",
+    "stopped": "stopped with what there was",
+    "early_stopping": "stopped early: no better validation came",
+    "disk_full": "the disk is full",
+    "oom": "out of memory",
+    "died": "its process has died",
+    "not_finite": "its loss is no number any more",
+    "error": "an error",
+    "forgotten": "deleted",
+}
+"""In words why a job is in its state."""
+
+
+def job_report(info: JobInfo) -> Report:
+    """Say how a job is, and how to use what it has made."""
+    method = "LoRA" if info.options.method == "lora" else "all weights"
+    facts = [("job", f"{info.name} · {method} on {info.model}"), ("state", state_text(info)), ("step", step_text(info))]
+    if losses := losses_text(info):
+        facts.append(("loss", losses))
+    if info.checkpoints:
+        facts.append(("checkpoints", _checkpoints(info.checkpoints)))
+    if info.result is not None:
+        facts.append(("use it", f"%%gpt -m {info.result}"))
+    return Report((Table(("", ""), facts),), _next(info))
+
+
+def jobs_report(infos: Sequence[JobInfo]) -> Report:
+    """Say which jobs there are."""
+    if not infos:
+        return Report(line="no job yet: gpt.finetune(data, name='…') starts one")
+    rows = [
+        (
+            each.name,
+            short_state(each),
+            step_text(each, bar=False),
+            number(each.loss),
+            number(each.validation_loss),
+            each.model,
+            each.result or "",
+        )
+        for each in infos
+    ]
+    columns = ("job", "state", "step", "loss", "validation", "model", "use it as")
+    return Report((Table(columns, rows, numeric=frozenset({3, 4})),), "gpt.job(name) is one of them")
+
+
+def comparison_report(rows: Sequence[dict[str, Any]]) -> Report:
+    """Show jobs side by side: a row for each property, a column for each job."""
+    if not rows:
+        return Report(line="no job to compare")
+    names = [name for name in rows[0] if name != "job"]
+    lines = [(name.replace("_", " "), *(_cell(name, row[name]) for row in rows)) for name in names]
+    columns = ("", *(str(row["job"]) for row in rows))
+    return Report((Table(columns, lines, numeric=frozenset(range(1, len(columns)))),))
+
+
+def state_text(info: JobInfo) -> str:
+    """Return a job's state in words, with its reason and how long it will still take."""
+    parts = [short_state(info)]
+    if info.state == "running" and info.seconds_left is not None:
+        parts.append(f"about {duration(info.seconds_left)} left")
+    if info.state == "running" and info.tokens_per_second:
+        parts.append(f"{info.tokens_per_second:,.0f} tokens/s")
+    if info.message:
+        parts.append(info.message)
+    return " · ".join(parts)
+
+
+def short_state(info: JobInfo) -> str:
+    """Return a job's state in a few words."""
+    if info.state == "queued":
+        return "queued" if not info.position else f"queued, {counted(info.position, 'job')} before it"
+    reason = REASONS.get(info.reason or "", "")
+    return f"{info.state} ({reason})" if reason else info.state
+
+
+def step_text(info: JobInfo, *, bar: bool = True) -> str:
+    """Return how far a job is."""
+    if info.max_steps is None:
+        return f"{info.step:,}"
+    text = f"{info.step:,} of {info.max_steps:,}"
+    if not bar:
+        return text
+    filled = min(BAR, BAR * info.step // max(1, info.max_steps))
+    return f"{'█' * filled}{'░' * (BAR - filled)} {text}" + (f" · epoch {info.epoch:.3g}" if info.epoch else "")
+
+
+def losses_text(info: JobInfo) -> str:
+    """Return the losses of a job as far as there are any."""
+    parts = [number(info.loss)]
+    if info.validation_loss is not None:
+        parts.append(f"validation {number(info.validation_loss)}")
+    if info.best_step is not None:
+        parts.append(f"best at step {info.best_step:,}")
+    return " · ".join(part for part in parts if part)
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """Return what a job takes: memory, steps and time."""
+    memory = f"about {size(estimate.bytes)} of memory"
+    memory += f", of which {size(estimate.free)} is free" if estimate.bytes > estimate.free else ""
+    time = "" if estimate.seconds is None else f", about {duration(max(1.0, estimate.seconds))}"
+    return f"{memory}; {counted(estimate.steps, 'step')}{time}"
+
+
+def number(value: float | None) -> str:
+    """Return a loss, or "" where there is none."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def _checkpoints(found: Sequence[CheckpointInfo]) -> str:
+    newest = [f"{each.step:,}{' (best)' if each.best else ''}" for each in found[-SHOWN_STEPS:]]
+    if len(found) > SHOWN_STEPS:
+        newest.insert(0, "…")
+        newest[1:1] = [f"{each.step:,} (best)" for each in found[:-SHOWN_STEPS] if each.best]
+    return f"{', '.join(newest)} · {size(sum(each.bytes for each in found))}"
+
+
+def _next(info: JobInfo) -> str:
+    """Say what can be done with a job in its state."""
+    if info.state == "paused":
+        return "job.resume() goes on, job.stop() ends it with what there is"
+    if info.state in ENDED:
+        return "" if info.state == "succeeded" else f"its log: {info.directory}/log.txt"
+    return "job.wait() waits for it, job.pause() gives its memory back, job.stop() ends it with what there is"
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "time":
+        return duration(value)
+    if name == "accuracy":
+        return f"{100 * value:.1f} %"
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

@@ -1,0 +1,301 @@
+"""`gpt.finetune` and what goes with it: a preview of the data, the jobs there are, several of them side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from gpt_notebook import arguments
+from gpt_notebook.data import upload as data_upload
+from gpt_notebook.data.dataset import Dataset
+from gpt_notebook.data.preview import Preview
+from gpt_notebook.display import job_reports, progress
+from gpt_notebook.errors import DataNotFound, InvalidRequest, JobNotFound
+from gpt_notebook.fine_tuning import records as job_records
+from gpt_notebook.fine_tuning.job import Job
+from gpt_notebook.fine_tuning.options import Options, job_options, share
+from gpt_notebook.job_files import history
+from gpt_notebook.job_protocol import (
+    ENDED,
+    Estimate,
+    JobInfo,
+    JobOptions,
+    JobRequest,
+    JobStarted,
+    PreviewRequest,
+    StepDone,
+    Validated,
+    check_name,
+)
+from gpt_notebook.session import Model, session
+
+LONG_SECONDS = 60.0
+MUCH_MEMORY = 10**9
+"""From these on an estimate is worth a line."""
+
+
+def finetune(
+    data: Any,
+    *,
+    model: Model = None,
+    name: str | None = None,
+    validation: Any = None,
+    text: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    messages: str | None = None,
+    force: bool = False,
+    **options: Unpack[Options],
+) -> Job:
+    r"""Train a model on data, in a process of its own that survives the notebook and the model kernel.
+
+        job = gpt.finetune(reviews, prompt="Review: {text}\nSentiment:", completion=" {label}", name="critic")
+
+    Starting the same again attaches to the job that is there, and goes on where its process has died.
+
+    Args:
+        data: A DataFrame, a list of texts, of dicts or of chats, a dict of columns, a datasets.Dataset, the path of a file
+            (.jsonl, .json, .csv, .tsv, .parquet, .txt) or a list of paths. Columns called `text`, `prompt` and `completion`,
+            or `messages` are taken for what they say; a line tells what was chosen of others.
+        model: What to begin with, a model string; None is the default one. With an adapter it goes on from that one.
+        name: What the job is called and its adapter, used as `model+name`; None: a new name, or the job of the same data
+            and options.
+        validation: Data of the same kinds, or a share of the data such as 0.1.
+        text: The column of texts to learn, or a template such as `"{title}: {body}"`.
+        prompt: Likewise, of what is given and not learnt.
+        completion: Likewise, of what is to be learnt after the prompt.
+        messages: The column of chats, of which the assistant's messages are learnt.
+        force: Whether a job of this name goes on with other data or options than it was begun with.
+        **options: The fields of `JobOptions`, such as `epochs`, `max_steps`, `learning_rate`, `batch_size`, `lora={"rank": 16}`,
+            `method="full"`, `probes=["Once upon a time"]`; None leaves the choice to the job.
+
+    Returns:
+        The job, which runs or waits for its turn. `job.wait()` waits for it.
+
+    Raises:
+        InvalidRequest: data, a column, an option or the name make no sense; says what was probably meant.
+        JobDiffers: there is a job of this name with other data or options; says which.
+    """
+    columns = {"text": text, "prompt": prompt, "completion": completion, "messages": messages}
+    if name is not None:
+        check_name(arguments.string("name", name))
+    arguments.true_or_false("force", force)
+    asked = _Asked.of(data, validation, columns, model, options)
+    sent, checked = asked.send()
+    estimate = None if name is not None and _is_there(name) else _estimate(asked, sent, checked)
+    started = _started(asked, JobRequest(
+        data=sent, validation=checked, model=asked.model, name=name, options=asked.options, force=force
+    ))  # fmt: skip
+    for line in _lines(started, estimate):
+        progress.note(line)
+    return Job(started.job)
+
+
+def preview(
+    data: Any,
+    *,
+    model: Model = None,
+    validation: Any = None,
+    samples: int = 3,
+    text: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    messages: str | None = None,
+    **options: Unpack[Options],
+) -> Preview:
+    """Return what a model would see of data: exact strings, tokens, which of them count, what would be cut, what it takes.
+
+    Args:
+        data: As for `finetune`.
+        model: A model string; None is the default one.
+        validation: As for `finetune`.
+        samples: How many samples to show whole.
+        text: As for `finetune`.
+        prompt: As for `finetune`.
+        completion: As for `finetune`.
+        messages: As for `finetune`.
+        **options: As for `finetune`; `max_length` and `too_long` say what becomes of long rows.
+    """
+    columns = {"text": text, "prompt": prompt, "completion": completion, "messages": messages}
+    samples = arguments.whole_number("samples", samples)
+    asked = _Asked.of(data, validation, columns, model, options)
+    sent, checked = asked.send()
+    return _preview(asked, sent, checked, samples)
+
+
+class Jobs(list[Job]):
+    """Some jobs, which show themselves as a table."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
+        del include, exclude
+        known = {info.id: info for info in job_records.infos()}
+        report = job_reports.jobs_report([known[job.id] for job in self if job.id in known])
+        return {"text/plain": report.text(), "text/html": report.html()}
+
+
+def jobs() -> Jobs:
+    """Return the jobs there are, also those of other notebooks, the newest first; starts no model kernel."""
+    return Jobs(map(Job, job_records.infos()))
+
+
+def job(name: str) -> Job:
+    """Return the job of a name; starts no model kernel.
+
+    Raises:
+        JobNotFound: there is none; says which was probably meant.
+    """
+    return Job(job_records.find(arguments.string("name", name)))
+
+
+class Comparison(list[dict[str, Any]]):
+    """Jobs side by side, a dict each; shows itself as a table, and pandas.DataFrame takes it."""
+
+    def __str__(self) -> str:
+        return job_reports.comparison_report(self).text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
+        del include, exclude
+        return {"text/plain": str(self), "text/html": job_reports.comparison_report(self).html()}
+
+
+def compare_jobs(*jobs: Job | str | Iterable[Job | str]) -> Comparison:
+    """Return jobs side by side: the options in which they differ, steps, the best validation and the time they took.
+
+    Args:
+        *jobs: Jobs, or their names; none: all there are.
+    """
+    given: list[Any] = []
+    for each in jobs:
+        given += [each] if isinstance(each, Job | str) else list(each)
+    found = [job(each) if isinstance(each, str) else each for each in given]
+    if wrong := [each for each in found if not isinstance(each, Job)]:
+        message = f"compare_jobs takes jobs or their names, not {type(wrong[0]).__name__}"
+        raise InvalidRequest(message, param="jobs")
+    known = [(each, each.status) for each in (found if jobs else globals()["jobs"]())]
+    settings = [_settings(info) for _, info in known]
+    differing = [key for key in dict.fromkeys(key for each in settings for key in each) if _differs(key, settings)]
+    return Comparison(
+        {
+            "job": info.name,
+            "state": job_reports.short_state(info),
+            "model": info.model,
+            **{key: setting.get(key) for key in differing},
+            **_results(each, info),
+        }
+        for (each, info), setting in zip(known, settings, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for, checked as far as that goes without a model kernel."""
+
+    data: Dataset
+    validation: Dataset | None
+    model: str
+    options: JobOptions
+
+    @classmethod
+    def of(cls, data: Any, validation: Any, columns: dict[str, Any], model: Model, options: Any) -> _Asked:
+        portion = share(validation)
+        checked = job_options(options, validation_share=portion or 0.0)
+        name = arguments.local_model(session.resolve(model), purpose="fine-tuning")
+        apart = None if portion is not None else Dataset(validation, what="validation", **columns)
+        return cls(Dataset(data, **columns), apart, name, checked)
+
+    def send(self) -> tuple[str, str | None]:
+        """Send the data, and return the digests of both."""
+        checked = None if self.validation is None else data_upload.send(self.validation).digest
+        return data_upload.send(self.data).digest, checked
+
+
+def _started(asked: _Asked, request: JobRequest) -> JobStarted:
+    try:
+        return session.ask(lambda client: client.start_job(request))
+    except DataNotFound:  # Data that nobody asks for are not kept forever.
+        asked.send()
+        return session.ask(lambda client: client.start_job(request))
+
+
+def _preview(asked: _Asked, data: str, validation: str | None, samples: int) -> Preview:
+    request = PreviewRequest(
+        data=data, validation=validation, model=asked.model, options=asked.options, samples=samples
+    )
+    return Preview.of(session.ask(lambda client: client.preview(request)))
+
+
+def _estimate(asked: _Asked, data: str, validation: str | None) -> Estimate:
+    return _preview(asked, data, validation, samples=0).estimate
+
+
+def _is_there(name: str) -> bool:
+    try:
+        job_records.find(name)
+    except JobNotFound:
+        return False
+    return True
+
+
+def _lines(started: JobStarted, estimate: Estimate | None) -> list[str]:
+    """Say in a line or two what has become of a call."""
+    info = started.job
+    lines = [_started_line(started)]
+    if estimate is not None and not started.attached:
+        is_tight = estimate.bytes > estimate.free
+        if is_tight or estimate.bytes >= MUCH_MEMORY or (estimate.seconds or 0) >= LONG_SECONDS:
+            line = f"{info.name} takes {job_reports.estimate_text(estimate)}"
+            lines.append(line + ("; where that isn't enough it takes fewer samples at a time" if is_tight else ""))
+    return lines
+
+
+def _started_line(started: JobStarted) -> str:
+    info = started.job
+    steps = job_reports.step_text(info, bar=False)
+    if started.resumed:
+        return f"{info.name} goes on at step {info.step:,}: its process had died"
+    if not started.attached:
+        where = job_reports.short_state(info) if info.position else "started"
+        return f"{info.name}: {where}, {'LoRA' if info.options.method == 'lora' else 'all weights'} of {info.model}"
+    if info.state == "paused":
+        return f"{info.name} is there, {job_reports.state_text(info)}, step {steps}: job.resume() goes on"
+    if info.state in ENDED:
+        use = f", use it as {info.result}" if info.result else ""
+        return f"{info.name} is there, {job_reports.state_text(info)}, step {steps}{use}; another name trains anew"
+    return f"{info.name} is there, {job_reports.short_state(info)}, step {steps}"
+
+
+def _settings(info: JobInfo) -> dict[str, Any]:
+    """Return all options of a job, with what it chose itself."""
+    flat: dict[str, Any] = {}
+    for name, value in {**dataclasses.asdict(info.options), **info.chosen}.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{key}": each for key, each in value.items()})
+        else:
+            flat[name] = value
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in flat.items()
+    }
+
+
+def _differs(key: str, settings: list[dict[str, Any]]) -> bool:
+    return any(each.get(key) != settings[0].get(key) for each in settings)
+
+
+def _results(each: Job, info: JobInfo) -> dict[str, Any]:
+    """Return what came of a job: its last loss, its best validation, and the time that its steps took."""
+    events = history.counted(each.events())
+    checked = [event for event in events if isinstance(event, Validated) and event.loss is not None]
+    best = min(checked, key=lambda event: event.loss, default=None)
+    return {
+        "steps": info.step,
+        "loss": info.loss,
+        "best_step": best.step if best else None,
+        "validation_loss": best.loss if best else None,
+        "perplexity": best.perplexity if best else None,
+        "accuracy": best.accuracy if best else None,
+        "time": sum(event.seconds for event in events if isinstance(event, StepDone)),
+    }

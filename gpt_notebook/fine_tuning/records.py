@@ -1,0 +1,146 @@
+"""What is known of jobs: asked of the model kernel where one runs, else read from the jobs' own directories.
+
+Looking at a job starts no process. Following one finds the model kernel again when it has died, or starts another, and
+goes on behind the last event that came: each comes once, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Generator, Iterator
+
+from gpt_notebook import launcher
+from gpt_notebook.cancellation import check_cancelled
+from gpt_notebook.errors import GptNotebookError, JobNotFound
+from gpt_notebook.job_files import history, journal, lock
+from gpt_notebook.job_files.directory import JobDirectory, jobs_in
+from gpt_notebook.job_protocol import EventsRequest, JobEvent, JobInfo, Recorded
+from gpt_notebook.protocol import Done, Progress
+from gpt_notebook.session import session
+from gpt_notebook.suggestions import nearest
+
+ATTEMPTS = 20
+"""How often a model kernel that is gone is looked for, in vain, before following ends with an error."""
+RETRY_SECONDS = 0.5
+
+
+def infos() -> list[JobInfo]:
+    """Return the jobs there are, the newest first; starts no model kernel."""
+    found = launcher.running(session.settings)
+    if found is not None:
+        return found[0].jobs()
+    read = [info for directory in jobs_in(session.settings.home_directory()) if (info := _info(directory))]
+    return sorted(read, key=lambda info: (-info.created, info.name))
+
+
+def find(job: str) -> JobInfo:
+    """Return the job of an id or a name.
+
+    Raises:
+        JobNotFound: there is none; says which was meant, or which there are.
+    """
+    known = infos()
+    for info in known:
+        if info.id == job:
+            return info
+    for info in known:
+        if info.name == job:
+            return info
+    names = [info.name for info in known]
+    near = nearest(job, names)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(names)}" if names else "there is none yet"
+    message = f"there is no job {job}: {hint}"
+    raise JobNotFound(message)
+
+
+def _info(directory: JobDirectory) -> JobInfo | None:
+    """Return a job as its directory tells; None where that can't be read."""
+    with contextlib.suppress(GptNotebookError, TypeError, OSError):
+        return history.info(directory, running=lock.holder(directory) is not None)
+    return None
+
+
+class Record:
+    """The events of a job as far as they have come; may be read by several threads."""
+
+    def __init__(self, job: str) -> None:
+        """Know none yet; `job` is the id, which stays when the name changes."""
+        self._job = job
+        self._events: list[JobEvent] = []
+        self._lock = threading.Lock()
+
+    @property
+    def events(self) -> list[JobEvent]:
+        """Those that have come, in their order."""
+        with self._lock:
+            return list(self._events)
+
+    @property
+    def last(self) -> int:
+        """The number of the last of them."""
+        with self._lock:
+            return self._events[-1].number if self._events else 0  # type: ignore[union-attr]
+
+    def refresh(self) -> list[JobEvent]:
+        """Return all events there are by now; starts no model kernel."""
+        for last_attempt in (False, True):
+            try:
+                for event in self._read(self.last):
+                    self._add(event)
+            except launcher.LEAVING:
+                if last_attempt:
+                    raise
+            else:
+                break
+        return self.events
+
+    def following(self, *, after: int | None = None) -> Generator[JobEvent | Progress, None, None]:
+        """Yield the events behind a number, or those that are new, until the job has ended or paused.
+
+        `Progress` comes while a model kernel is being started. Closing this ends it.
+
+        Raises:
+            GptNotebookError: the model kernel can't be found again.
+        """
+        seen = self.last if after is None else after
+        failures = 0
+        while True:
+            check_cancelled()
+            try:
+                with contextlib.closing(self._stream(seen)) as stream:
+                    for event in stream:
+                        if isinstance(event, Done):
+                            return
+                        if isinstance(event, Recorded):
+                            self._add(event)
+                            seen, failures = event.number, 0
+                        yield event
+            except (*launcher.LEAVING, JobNotFound) as error:
+                failures += 1
+                # A job that was renamed is found again by its id; one that was deleted is not.
+                if failures > (1 if isinstance(error, JobNotFound) else ATTEMPTS):
+                    raise
+                time.sleep(RETRY_SECONDS)
+
+    def _stream(self, after: int) -> Generator[JobEvent | Progress, None, None]:
+        request = EventsRequest(job=self._job, after=after, follow=True)
+        return session.stream(lambda client: client.job_events(request))
+
+    def _add(self, event: JobEvent) -> None:
+        """Keep an event, unless another thread has."""
+        with self._lock:
+            if isinstance(event, Recorded) and (not self._events or event.number > self._events[-1].number):  # type: ignore[union-attr]
+                self._events.append(event)
+
+    def _read(self, after: int) -> Iterator[JobEvent]:
+        found = launcher.running(session.settings)
+        if found is not None:
+            return found[0].job_events(EventsRequest(job=self._job, after=after))
+        for directory in jobs_in(session.settings.home_directory()):
+            with contextlib.suppress(GptNotebookError):
+                if directory.spec().id == self._job:
+                    return journal.read(directory.events, after=after)
+        message = "there is no such job any more: gpt.jobs() has those there are"
+        raise JobNotFound(message)

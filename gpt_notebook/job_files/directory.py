@@ -1,0 +1,193 @@
+"""Where everything of a job is, and its `job.json`.
+
+    HOME/jobs/NAME/job.json           what the job is: written once
+    HOME/jobs/NAME/data.jsonl         its data as they were sent; validation.jsonl likewise
+    HOME/jobs/NAME/events.jsonl       what has happened: the truth
+    HOME/jobs/NAME/control.jsonl      what it was told
+    HOME/jobs/NAME/lock               held by its process for as long as that lives
+    HOME/jobs/NAME/log.txt            what its process has to say
+    HOME/jobs/NAME/checkpoints/STEP/  what it has made
+    HOME/jobs/NAME/best               the best of these steps, in digits
+
+Data are in HOME/jobs/.data, a file for each sha256, of which a job's are hard links.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpt_notebook import adapter_places
+from gpt_notebook.errors import JobError, JobNotFound
+from gpt_notebook.job_files.disk import Disk
+from gpt_notebook.job_protocol import JobRequest, check_name
+from gpt_notebook.protocol import decode, encode
+
+MOST_BYTES = 16 * 1024**2
+"""Of a job.json; probes and other people's options are not longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """What a job is."""
+
+    id: str
+    """Made once; a name can change."""
+    name: str
+    created: float
+    """Seconds since 1970."""
+    request: JobRequest
+    source: str
+    """The directory of the base model's files."""
+    fingerprint: str
+    """Which weights exactly."""
+    adapter: str | None = None
+    """The directory of the adapter that it goes on from."""
+    adapter_digest: str | None = None
+    """Which one exactly."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as what `json.dumps` takes."""
+        return encode(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> JobSpec:
+        """Return what `to_json` gave; fields of a later version are ignored.
+
+        Raises:
+            InvalidRequest: an option has an impossible value.
+            TypeError: a field is missing.
+        """
+        return decode(cls, data)
+
+
+@dataclass(frozen=True)
+class JobDirectory:
+    """The files of a job; making one of these touches nothing."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What the job is called."""
+        return self.path.name
+
+    @property
+    def home(self) -> Path:
+        """Where lasting things are kept: GPT_NOTEBOOK_HOME."""
+        return self.path.parent.parent
+
+    @property
+    def spec_file(self) -> Path:
+        """What the job is."""
+        return self.path / "job.json"
+
+    @property
+    def events(self) -> Path:
+        """What has happened in it."""
+        return self.path / "events.jsonl"
+
+    @property
+    def control(self) -> Path:
+        """What it was told."""
+        return self.path / "control.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever it belongs to now."""
+        return self.path / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What its process prints."""
+        return self.path / "log.txt"
+
+    @property
+    def data(self) -> Path:
+        """What it is trained on."""
+        return self.path / "data.jsonl"
+
+    @property
+    def validation(self) -> Path:
+        """What it is measured on, if that was sent."""
+        return self.path / "validation.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """A directory for each step that was saved."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Names the best step."""
+        return self.path / adapter_places.BEST
+
+    def exists(self) -> bool:
+        """Whether there is a job."""
+        return self.spec_file.is_file()
+
+    def create(self) -> None:
+        """Make the directory, if it isn't there; only its owner can enter it."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        Disk().sync(self.path.parent)
+
+    def spec(self) -> JobSpec:
+        """Return what the job is.
+
+        Raises:
+            JobNotFound: there is no job.
+            JobError: its job.json can't be read.
+        """
+        try:
+            with self.spec_file.open("rb") as file:
+                return JobSpec.from_json(json.loads(file.read(MOST_BYTES)))
+        except (FileNotFoundError, NotADirectoryError):
+            message = f"there is no job {self.name[:80]!r}: gpt.jobs() has those there are"
+            raise JobNotFound(message) from None
+        except Exception as error:  # noqa: BLE001 - anybody may have written anything into it
+            message = f"{self.spec_file} cannot be read ({str(error)[:200]}): delete the job {self.name[:80]!r}, or start it again with force=True"
+            raise JobError(message) from None
+
+    def write_spec(self, spec: JobSpec) -> None:
+        """Write what the job is: whole or not at all."""
+        Disk().replace(self.spec_file, json.dumps(spec.to_json(), indent=1).encode())
+
+    def rename_spec(self) -> None:
+        """Let job.json have the directory's name, after that was moved."""
+        self.write_spec(dataclasses.replace(self.spec(), name=self.name))
+
+    def best_step(self) -> int | None:
+        """Return the best step, if one is known."""
+        best = adapter_places.best(self.path)
+        return None if best is None else int(best)
+
+    def write_best(self, step: int | None) -> None:
+        """Say which step is the best; None: none of those that are left."""
+        if step is None:
+            self.best.unlink(missing_ok=True)
+        else:
+            Disk().replace(self.best, str(step).encode())
+
+
+def jobs_in(home: Path) -> list[JobDirectory]:
+    """Return the jobs below a home, by name; a directory without a job.json is none."""
+    try:
+        found = sorted((home / "jobs").iterdir())
+    except OSError:
+        return []
+    there = (JobDirectory(each) for each in found if adapter_places.NAME.fullmatch(each.name))
+    return [each for each in there if each.exists()]
+
+
+def directory_of(home: Path, name: str) -> JobDirectory:
+    """Return the directory of a name, whether or not a job is there.
+
+    Raises:
+        InvalidRequest: no job can have the name, which could lead anywhere.
+    """
+    check_name(name)
+    return JobDirectory(home / "jobs" / name)

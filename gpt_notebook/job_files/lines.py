@@ -1,0 +1,89 @@
+"""Files of lines, a JSON object each: appended to, and cut off anywhere when a process or the power ends.
+
+A line counts once its newline is there. What a dead process has left without one is closed by the next line, and skipped
+by every reader unless it happens to be whole. Objects have a `number`, which counts up and never twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gpt_notebook.job_files.disk import NO_ROOM
+
+BLOCK = 64 * 1024
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """Return the object of a line; None where it is torn, or damaged."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and number_of(found) > 0 else None
+
+
+def number_of(found: dict[str, Any]) -> int:
+    """Return the number of an object; 0 where it has none."""
+    number = found.get("number")
+    return number if type(number) is int else 0
+
+
+def last(descriptor: int) -> tuple[dict[str, Any] | None, bool]:
+    """Return the last object of a file, and whether the file ends in the middle of a line.
+
+    A last line that lacks nothing but its newline is an object, too: the next line will close it.
+    """
+    position, rest = os.fstat(descriptor).st_size, b""
+    is_torn = position > 0 and os.pread(descriptor, 1, position - 1) != b"\n"
+    while position > 0:
+        start = max(0, position - BLOCK)
+        lines = (os.pread(descriptor, position - start, start) + rest).split(b"\n")
+        position = start
+        # The first of them may go on before this block.
+        rest = b"" if position == 0 else lines.pop(0)
+        for line in reversed(lines):
+            if line and (found := parsed(line)) is not None:
+                return found, is_torn
+    return None, is_torn
+
+
+def append(descriptor: int, line: bytes, *, make_room: Callable[[], bool]) -> None:
+    """Append a whole line or nothing.
+
+    Args:
+        descriptor: A file opened for appending, that nobody else appends to meanwhile.
+        line: With its newline.
+        make_room: Called when the disk is full; returns whether it is worth trying again.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    end = os.fstat(descriptor).st_size
+    left = memoryview(line)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except OSError as error:
+            if error.errno in NO_ROOM and make_room():
+                continue
+            os.ftruncate(descriptor, end)
+            raise
+
+
+def whole(path: Path, offset: int) -> Iterator[tuple[bytes, int]]:
+    """Give each whole line of a file from an offset on, and the offset behind it; nothing where there is no file."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            yield line, offset

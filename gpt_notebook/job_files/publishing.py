@@ -1,0 +1,64 @@
+"""Under which name others find what a job makes.
+
+    HOME/adapters/NAME -> ../jobs/NAME                      of LoRA: all steps that are there, as adapter_places reads them
+    HOME/models/NAME   -> ../jobs/NAME/checkpoints/STEP     of full training: the newest that was acknowledged
+
+Relative links, so that a home can be moved.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gpt_notebook import adapter_places
+from gpt_notebook.job_files.directory import JobDirectory
+from gpt_notebook.job_files.disk import TEMPORARY, Disk
+from gpt_notebook.job_protocol import Method
+
+
+def publish(directory: JobDirectory, method: Method, step: int) -> Path:
+    """Let the result be found, after the checkpoint of a step was acknowledged; returns the link.
+
+    Raises:
+        FileExistsError: something that this job has not made has its name.
+    """
+    link, target = _link(directory, method), Path("..", "jobs", directory.name)
+    if method == "full":
+        target = target / "checkpoints" / str(step)
+    if os.path.lexists(link) and not _leads_to(link, directory):
+        message = f"{link} is something else: rename or delete it"
+        raise FileExistsError(message)
+    if link.is_symlink() and link.readlink() == target:
+        return link
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = link.with_name(f"{TEMPORARY}{link.name}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    Disk().rename(temporary, link)
+    Disk().sync(link.parent)
+    return link
+
+
+def withdraw(directory: JobDirectory) -> None:
+    """Remove the links that lead to a job, whether or not that is still there."""
+    methods: tuple[Method, ...] = ("lora", "full")
+    for link in (_link(directory, method) for method in methods):
+        if _leads_to(link, directory):
+            link.unlink()
+
+
+def taken(home: Path, name: str) -> Path | None:
+    """Return what has a name already, be it a job, an adapter or a model; None where it is free."""
+    places = (home / "jobs" / name, adapter_places.directory(home) / name, home / "models" / name)
+    return next((each for each in places if os.path.lexists(each)), None)
+
+
+def _link(directory: JobDirectory, method: Method) -> Path:
+    place = adapter_places.directory(directory.home) if method == "lora" else directory.home / "models"
+    return place / directory.name
+
+
+def _leads_to(link: Path, directory: JobDirectory) -> bool:
+    """Whether a link is one that was made here for a job."""
+    return link.is_symlink() and link.readlink().parts[:3] == ("..", "jobs", directory.name)

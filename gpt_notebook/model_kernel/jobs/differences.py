@@ -1,0 +1,61 @@
+"""What is different between a job as it was begun and what is asked for now, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from gpt_notebook.job_files.directory import JobSpec
+from gpt_notebook.job_protocol import JobRequest
+
+MOST_SHOWN = 60
+"""Characters of a value."""
+
+
+def differences(old: JobSpec, new: JobSpec) -> list[str]:
+    """Return what differs, as "what old -> new"; empty when both are the same job."""
+    return [
+        f"{name} {before} -> {after}"
+        for (name, before), (_, after) in zip(_shown(old), _shown(new), strict=True)
+        if before != after
+    ] + _options(old.request, new.request)
+
+
+def _shown(spec: JobSpec) -> Iterator[tuple[str, str]]:
+    """Yield what a job is made of besides its options, as it is to be shown."""
+    request = spec.request
+    yield "data", f"{request.data[:12]}…"
+    yield "validation", "none" if request.validation is None else f"{request.validation[:12]}…"
+    yield "model", request.model
+    yield "the model's files", spec.fingerprint[:16]
+    yield "the adapter's files", (spec.adapter_digest or "none")[:16]
+
+
+def _options(old: JobRequest, new: JobRequest) -> list[str]:
+    before, after = (dict(_flat(dataclasses.asdict(request.options))) for request in (old, new))
+    names = [*before, *(name for name in after if name not in before)]
+    return [
+        f"{name} {_written(before.get(name))} -> {_written(after.get(name))}"
+        for name in names
+        if _plain(before.get(name)) != _plain(after.get(name))
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + str(name), value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it comes back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _written(value: Any) -> str:
+    text = json.dumps(_plain(value), ensure_ascii=False)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"

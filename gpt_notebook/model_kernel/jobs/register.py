@@ -1,0 +1,204 @@
+"""What is known of all jobs: read from their directories once, and then only what is new in them."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gpt_notebook.errors import InvalidRequest, JobError, JobNotFound
+from gpt_notebook.job_files import commands, lock
+from gpt_notebook.job_files.commands import Command
+from gpt_notebook.job_files.directory import JobDirectory, JobSpec, directory_of, jobs_in
+from gpt_notebook.job_files.history import Progress
+from gpt_notebook.job_files.journal import Reader
+from gpt_notebook.job_files.lock import Holder
+from gpt_notebook.job_protocol import ENDED, JobInfo, JobState, StateChanged
+from gpt_notebook.protocol import RunningJob
+
+Stamp = tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Job:
+    """What is known of one."""
+
+    directory: JobDirectory
+    spec: JobSpec
+    reader: Reader
+    progress: Progress = field(default_factory=Progress)
+    state_event: StateChanged | None = None
+    """The last one."""
+    holder: Holder | None = None
+    """Who holds its lock: its process, if anybody."""
+    commands: list[Command] = field(default_factory=list)
+    """Those that nobody has answered yet."""
+    stamps: tuple[Stamp, ...] = ()
+    """Of the files that were read."""
+    told: tuple[tuple[object, ...], JobInfo] | None = None
+    """What was told of it last, and by what that was made."""
+
+    @property
+    def state(self) -> JobState:
+        """The state that was recorded last, whether or not its process still lives."""
+        return "queued" if self.state_event is None else self.state_event.state
+
+    @property
+    def state_number(self) -> int:
+        """The number of the event by which it is in its state."""
+        return 0 if self.state_event is None else self.state_event.number
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs or waits for its turn."""
+        return self.state in ("running", "queued")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to an end."""
+        return self.state in ENDED
+
+    @property
+    def queued_since(self) -> tuple[float, str]:
+        """What decides whose turn it is."""
+        return (self.spec.created if self.state_event is None else self.state_event.time, self.spec.name)
+
+    def asked(self, *names: str) -> Command | None:
+        """Return the last command of these names that nobody has answered."""
+        return next((each for each in reversed(self.commands) if each.command in names), None)
+
+
+class Register:
+    """The jobs below a home; may be asked from any thread."""
+
+    def __init__(self, home: Path) -> None:
+        """Know nothing yet."""
+        self._home = home
+        self._lock = threading.Lock()
+        self._jobs: dict[Path, Job] = {}
+
+    def look(self) -> list[Job]:
+        """Return all jobs as they are now; one whose job.json can't be read is left out."""
+        with self._lock:
+            found: dict[Path, Job] = {}
+            for directory in jobs_in(self._home):
+                with contextlib.suppress(JobError):
+                    found[directory.path] = self._read(directory)
+            self._jobs = found
+            return list(found.values())
+
+    def find(self, name: str) -> Job:
+        """Return the job of a name, or of an id.
+
+        Raises:
+            JobNotFound: there is none; says which was meant, or which there are.
+            JobError: its job.json can't be read.
+        """
+        directory = directory_named(self._home, name)
+        if directory is not None and directory.exists():
+            with self._lock:
+                job = self._jobs[directory.path] = self._read(directory)
+                return job
+        jobs = self.look()
+        if (same := next((job for job in jobs if job.spec.id == name), None)) is not None:
+            return same
+        message = f"there is no job {name[:80]!r}: {_what_there_is(name, [job.spec.name for job in jobs])}"
+        raise JobNotFound(message)
+
+    def _read(self, directory: JobDirectory) -> Job:
+        """Return a job, with what has come since it was read last."""
+        stamps = tuple(_stamp(path) for path in (directory.spec_file, directory.events, directory.control))
+        job = self._jobs.get(directory.path)
+        if job is None or job.stamps[0] != stamps[0]:
+            spec = directory.spec()
+            if job is not None and job.spec.id == spec.id:
+                job.spec = spec
+                job.told = None
+            else:
+                job = Job(directory, spec, Reader(directory.events))
+        if job.stamps[1:] != stamps[1:]:
+            for event in job.reader.read():
+                job.progress.add(event)
+                if isinstance(event, StateChanged):
+                    job.state_event = event
+            job.commands = commands.read(directory, after=job.progress.last_command)
+        job.stamps = stamps
+        job.holder = lock.holder(directory)
+        return job
+
+    # --- what is told of them ---------------------------------------------------------------------------------------
+
+    def infos(self) -> list[JobInfo]:
+        """Return what people want to know of all jobs, the newest first."""
+        jobs = self.look()
+        places = queue(jobs)
+        infos = [self._info(job, places) for job in jobs]
+        return sorted(infos, key=lambda info: (-info.created, info.name))
+
+    def info(self, name: str) -> JobInfo:
+        """Return what people want to know of one job.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        job = self.find(name)
+        return self._info(job, queue(self.look()) if job.state == "queued" else [])
+
+    def _info(self, job: Job, places: list[Job]) -> JobInfo:
+        with self._lock:
+            made_of = (job.progress.number, job.holder, _stamp(job.directory.checkpoints), job.spec)
+            if job.told is None or job.told[0] != made_of:
+                running = job.holder is not None and job.active
+                info = job.progress.info(job.directory, job.spec, running=running)
+                job.told = (made_of, info)
+            info = job.told[1]
+        names = [each.spec.id for each in places]
+        return replace(info, position=names.index(job.spec.id)) if job.spec.id in names else info
+
+
+def queue(jobs: list[Job]) -> list[Job]:
+    """Return the jobs that wait for their turn, the next one first."""
+    return sorted(
+        (job for job in jobs if job.state == "queued" and job.holder is None), key=lambda job: job.queued_since
+    )
+
+
+def in_short(jobs: list[Job]) -> tuple[RunningJob, ...]:
+    """Return the jobs that run and then those that wait, as the status of a model kernel has them."""
+    waiting = queue(jobs)
+    running = [job for job in jobs if job.active and job.holder is not None]
+    return tuple(
+        RunningJob(
+            name=job.spec.name,
+            state="running" if place is None else "queued",
+            step=job.progress.step,
+            max_steps=job.progress.max_steps,
+            position=place,
+        )
+        for place, job in [*((None, job) for job in running), *enumerate(waiting)]
+    )
+
+
+def directory_named(home: Path, name: str) -> JobDirectory | None:
+    """Return the directory of a name; None for what is no name."""
+    try:
+        return directory_of(home, name)
+    except InvalidRequest:
+        return None
+
+
+def _what_there_is(name: str, names: list[str]) -> str:
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f"did you mean {near[0]}?"
+    return f"there is {', '.join(sorted(names)[:10])}" if names else "there is none"
+
+
+def _stamp(path: Path) -> Stamp:
+    """Return what changes when a file is written or replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_mtime_ns, found.st_size)

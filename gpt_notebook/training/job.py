@@ -1,0 +1,245 @@
+"""An attempt at a job: from its lock to the event that says how it has ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+import traceback
+
+import torch
+
+from gpt_notebook.errors import GptNotebookError
+from gpt_notebook.job_files import journal as journals
+from gpt_notebook.job_files import lock
+from gpt_notebook.job_files.directory import JobDirectory
+from gpt_notebook.job_files.journal import Journal
+from gpt_notebook.job_protocol import MemoryShort, Noted, Prepared, StateChanged
+from gpt_notebook.training import memory, preparation, setup
+from gpt_notebook.training.keeping import Keeper
+from gpt_notebook.training.orders import Orders
+from gpt_notebook.training.outcome import Leaving, NotFinite, Outcome, is_disk_full
+from gpt_notebook.training.past import Past
+from gpt_notebook.training.preparation import Workshop
+from gpt_notebook.training.reporter import PAUSED, Desk, Reporter
+from gpt_notebook.training.schedule import Plan
+from gpt_notebook.training.trainer import JobTrainer
+from gpt_notebook.visible_text import visible
+
+LOCK_SECONDS = 2.0
+"""Longer than it takes anybody to look whether the lock is held."""
+
+ENDINGS = {
+    "pause": PAUSED,
+    "stop": Outcome(state="succeeded", reason="stopped"),
+    "cancel": Outcome(state="cancelled", reason="user"),
+}
+"""How a job ends that was told so."""
+
+
+def run(directory: JobDirectory, *, device: torch.device, leave: threading.Event) -> Outcome | None:
+    """Go on with a job until it has ended, or is told to leave.
+
+    Args:
+        directory: The job's.
+        device: Where to train.
+        leave: Set by others when the process has to go: the job is saved and pauses.
+
+    Returns:
+        How it has ended; None when another process has the job.
+    """
+    with lock.hold(directory, wait=LOCK_SECONDS) as ours:
+        if not ours:
+            return None
+        past = Past.read(journals.read(directory.events))
+        attempt = Journal.next_attempt(directory.events)
+        with Journal(directory.events, attempt=attempt) as journal:
+            return Attempt(directory, journal, past, device=device, leave=leave).run()
+
+
+class Attempt:
+    """One process's part of a job."""
+
+    def __init__(
+        self,
+        directory: JobDirectory,
+        journal: Journal,
+        past: Past,
+        *,
+        device: torch.device,
+        leave: threading.Event,
+    ) -> None:
+        """Begin one."""
+        self._directory = directory
+        self._journal = journal
+        self._past = past
+        self._device = device
+        self._leave = leave
+        self._is_first = not past.chosen
+        self._step = 0
+        self._keeper: Keeper | None = None
+
+    def run(self) -> Outcome:
+        """Do it, and say how it has ended."""
+        try:
+            outcome = self._run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the events have to say so
+            outcome = self._outcome_of(error)
+        self._journal.write(StateChanged, step=self._step, **dataclasses.asdict(outcome))
+        return outcome
+
+    def _run(self) -> Outcome:
+        if self._past.last_word is not None:
+            return ENDINGS[self._past.last_word.command]
+        self._journal.write(StateChanged, state="running", step=self._step)
+        options = self._directory.spec().request.options
+        keeper = self._keeper = Keeper(self._directory, self._journal, options)
+        keeper.acknowledge(self._past.saved)
+        self._step = keeper.saved_step
+        self._past.until(self._step)
+        workshop = preparation.prepare(self._directory, self._past, device=self._device, checkpoint=keeper.resume_from)
+        if self._leave.is_set():
+            return PAUSED
+        plan = self._plan(workshop)
+        self._say_prepared(workshop, plan)
+        return self._train(workshop, plan, keeper)
+
+    def _plan(self, workshop: Workshop) -> Plan:
+        """Return the learning rates and the number of steps, with what commands have changed so far."""
+        made = workshop.recipe
+        self._past.begin(made.chosen())
+        return Plan(
+            workshop.options.schedule,
+            learning_rate=made.learning_rate,
+            warmup_steps=made.warmup_steps,
+            max_steps=made.max_steps,
+            changes=self._past.changes,
+        )
+
+    def _say_prepared(self, workshop: Workshop, plan: Plan) -> None:
+        trainable, total = setup.parameters(workshop.model)
+        training, validation = workshop.training, workshop.validation
+        self._journal.write(
+            Prepared,
+            step=self._step,
+            max_steps=plan.max_steps(self._step),
+            samples=len(training),
+            validation_samples=len(validation) if validation is not None else 0,
+            tokens=training.n_tokens,
+            counted=training.n_counted,
+            cut=training.cut,
+            dropped=training.dropped,
+            split=training.split,
+            trainable=trainable,
+            parameters=total,
+            chosen=workshop.recipe.chosen(),
+            estimate=workshop.estimate,
+            threads=torch.get_num_threads(),
+            device=str(self._device),
+        )
+        if self._is_first:
+            for text in training.warnings:
+                self._journal.write(Noted, message=text, step=self._step)
+
+    def _train(self, workshop: Workshop, plan: Plan, keeper: Keeper) -> Outcome:
+        """Train, with fewer samples at a time each time the memory does not suffice."""
+        micro_batch_size, batch_size = workshop.recipe.micro_batch_size, workshop.recipe.batch_size
+        orders = Orders(self._directory, self._journal, plan, last=self._past.last_command)
+        while True:
+            measure = None
+            if workshop.validation is not None:
+                measure = functools.partial(workshop.measure, workshop.validation, micro_batch_size=micro_batch_size)
+            reporter = Reporter(
+                Desk(
+                    options=workshop.options,
+                    recipe=workshop.recipe,
+                    plan=plan,
+                    past=self._past,
+                    journal=self._journal,
+                    orders=orders,
+                    keeper=keeper,
+                    leave=self._leave,
+                    measure=measure,
+                    probe=workshop.probe,
+                )
+            )
+            trainer = workshop.trainer(reporter, plan, micro_batch_size=micro_batch_size, at=self._directory.path)
+            if (outcome := self._train_until_short(trainer, reporter, keeper)) is not None:
+                return outcome
+            # Out here nothing holds what the pass had computed when it failed.
+            del trainer
+            if micro_batch_size == 1:
+                reporter.save_if_sound()
+                return self._short(workshop)
+            micro_batch_size = memory.smaller(micro_batch_size, batch_size)
+            self._begin_again(workshop, reporter, keeper)
+            self._journal.write(
+                MemoryShort,
+                step=self._step,
+                micro_batch_size=micro_batch_size,
+                accumulation=batch_size // micro_batch_size,
+            )
+
+    def _train_until_short(self, trainer: JobTrainer, reporter: Reporter, keeper: Keeper) -> Outcome | None:
+        """Train until the job ends, or the memory does not suffice: then it returns None."""
+        try:
+            trainer.train(resume_from_checkpoint=str(keeper.resume_from) if keeper.resume_from else None)
+        except Leaving as leaving:
+            return leaving.outcome
+        except Exception as error:
+            if memory.is_short(error):
+                return None
+            if not is_disk_full(error):
+                _try_to_save(reporter)
+            raise
+        finally:
+            self._step = reporter.step
+        message = "transformers has ended the training before its time"
+        raise RuntimeError(message)
+
+    def _begin_again(self, workshop: Workshop, reporter: Reporter, keeper: Keeper) -> None:
+        """Go back to the last good step: the one that is done, unless the weights were being changed."""
+        memory.give_back(self._device)
+        if reporter.is_sound:
+            reporter.save_if_sound()
+        else:
+            workshop.load_again(keeper.resume_from)
+            self._past.until(keeper.saved_step)
+        self._step = keeper.saved_step
+
+    def _short(self, workshop: Workshop) -> Outcome:
+        longest = int(workshop.training.sizes.max())
+        return Outcome(
+            state="failed",
+            reason="oom",
+            message=f"the memory does not suffice for one sample of up to {longest:,} tokens: set a smaller max_length, "
+            "or gradient_checkpointing=True, or choose a smaller model",
+        )
+
+    def _outcome_of(self, error: Exception) -> Outcome:
+        """Return how an attempt ends that has failed."""
+        saved = self._keeper.saved_step if self._keeper is not None else 0
+        last = f"the checkpoint of step {saved} is good" if saved else "there is no checkpoint yet"
+        if isinstance(error, NotFinite):
+            text = f"after step {self._step} {error}; {last}: go on with a lower learning_rate"
+            return Outcome(state="failed", reason="not_finite", message=text)
+        if is_disk_full(error):
+            text = f"the disk of {self._directory.path} is full; {last}: make room there, then resume the job"
+            return Outcome(state="paused", reason="disk_full", message=text)
+        traceback.print_exception(error)
+        if isinstance(error, GptNotebookError):
+            return Outcome(state="failed", reason="error", message=error.message)
+        if memory.is_short(error):
+            text = "the memory does not suffice for the model: choose a smaller one, or unload others (%gpt unload)"
+            return Outcome(state="failed", reason="oom", message=text)
+        line = " ".join(str(error).split())[:300]
+        text = f"{type(error).__name__}: {line}; {last}; {self._directory.log} has more"
+        return Outcome(state="failed", reason="error", message=visible(text))
+
+
+def _try_to_save(reporter: Reporter) -> None:
+    """Save the last good step of a training that has failed, if that is possible."""
+    try:
+        reporter.save_if_sound()
+    except Exception:  # noqa: BLE001 - what failed first is what is told
+        traceback.print_exc()

@@ -1,0 +1,39 @@
+"""Memory: how it shows that there is none left, what to do then, and how much was used."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+
+import torch
+
+
+def is_short(error: BaseException) -> bool:
+    """Whether an error says that there was not enough memory; torch's own allocator on a CPU says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def smaller(micro_batch_size: int, batch_size: int) -> int:
+    """Return the largest number of samples at a time, at most half as many, that divides a step's samples evenly."""
+    return next(size for size in range(max(micro_batch_size // 2, 1), 0, -1) if batch_size % size == 0)
+
+
+def fitting(micro_batch_size: int, batch_size: int) -> int:
+    """Return the largest number of samples at a time, at most as many, that divides a step's samples evenly."""
+    return next(size for size in range(min(micro_batch_size, batch_size), 0, -1) if batch_size % size == 0)
+
+
+def peak(device: torch.device) -> int:
+    """Return the most bytes that the process, or on a GPU its tensors, had so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def give_back(device: torch.device) -> None:
+    """Return what nobody holds any more to the machine."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,230 @@
+"""The page that goes with what is exported: what it is, what it was made of, how good it is, and how to load it.
+
+It quotes none of the data: their number and their digest say which they were, to whoever has them. Knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from gpt_notebook.identity import __version__
+from gpt_notebook.job_files import history, journal
+from gpt_notebook.job_files.directory import JobDirectory
+from gpt_notebook.job_protocol import JobOptions, JobRequest, Prepared, StepDone, Validated
+from gpt_notebook.protocol import DEFAULT_MODEL
+
+KINDS = {
+    "text": "texts, of which every token counts",
+    "prompt": "pairs of a prompt and a completion, of which the completions count",
+    "messages": "conversations, of which the assistant's turns count",
+}
+"""What rows of data are, by a column that they have."""
+UNSAID = ("probes", "probe_every", "probe_tokens")
+"""Options that changed nothing of the result; probes are somebody's own words besides."""
+LINE_READ = 1_000_000
+"""Bytes of the data's first line that are read to tell what kind they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is known of the job that made something."""
+
+    request: JobRequest
+    chosen: Mapping[str, Any]
+    """What the job chose where nothing was asked for."""
+    kind: str | None
+    """One of the columns of `KINDS`."""
+    prepared: Prepared | None
+    steps: Sequence[StepDone]
+    """Those that count, up to the one that is exported."""
+    validation: Validated | None
+    """The last one up to there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What the page is about."""
+
+    name: str
+    base: str
+    """What others may call the model that it was made from; "" where nobody knows."""
+    revision: str | None = None
+    """The hub's commit, where it is one of the hub."""
+    adapter: bool = True
+    """Whether it is an adapter, and not a whole model."""
+    merged: bool = False
+    """Whether it is a model with an adapter added to its weights."""
+    dtype: str | None = None
+    """Of the weights of a whole model."""
+    rank: int | None = None
+    training: Training | None = None
+
+
+def training_of(directory: JobDirectory, step: int | None) -> Training | None:
+    """Return what is known of a job up to a step; None where there is no job."""
+    if not directory.exists():
+        return None
+    counted = history.counted(journal.read(directory.events))
+    until = [each for each in counted if step is None or getattr(each, "step", 0) <= step]
+    prepared = next((each for each in reversed(until) if isinstance(each, Prepared)), None)
+    return Training(
+        request=directory.spec().request,
+        chosen={} if prepared is None else prepared.chosen,
+        kind=_kind(directory),
+        prepared=prepared,
+        steps=[each for each in until if isinstance(each, StepDone)],
+        validation=next((each for each in reversed(until) if isinstance(each, Validated)), None),
+    )
+
+
+def page(subject: Subject) -> str:
+    """Return the page, as Markdown with the head that the Hugging Face hub reads."""
+    training = [] if subject.training is None else _training(subject.training)
+    parts = (_head(subject), f"# {subject.name}", _summary(subject), *training, _loading(subject))
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(subject: Subject) -> str:
+    lines = [f"library_name: {'peft' if subject.adapter else 'transformers'}", "pipeline_tag: text-generation"]
+    # The hub takes only names of its own here.
+    if subject.base.count("/") == 1:
+        lines += [f"base_model: {json.dumps(subject.base)}"]
+    tags = [*(["lora"] if subject.adapter or subject.merged else []), "gpt_notebook"]
+    return "\n".join(["---", *lines, f"tags: [{', '.join(tags)}]", "---"])
+
+
+def _summary(subject: Subject) -> str:
+    base = f"`{subject.base}`" + (f" (revision `{subject.revision}`)" if subject.revision else "")
+    if subject.base == DEFAULT_MODEL:
+        base += ", the small model that comes with gpt_notebook"
+    made = f"Written by gpt_notebook {__version__}."
+    if subject.adapter:
+        rank = f" of rank {subject.rank}" if subject.rank else ""
+        return f"A LoRA adapter{rank} for {base}. {made}"
+    if subject.merged:
+        return f"{base} with a LoRA adapter added to its weights: added in float32, stored in {subject.dtype}. {made}"
+    what = f"A fine-tuned model, made from {base}" if subject.base else "A language model"
+    return f"{what}{f', stored in {subject.dtype}' if subject.dtype else ''}. {made}"
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def _training(training: Training) -> list[str]:
+    rows = [*_data(training), *_extent(training), *_measures(training)]
+    parts = ["## Training", _table(("", ""), rows)]
+    if training.validation is None:
+        parts.append("No data were kept for validation, so nothing is known of how it does on others.")
+    return [*parts, "### Options", _table(("option", "value"), _options(training))]
+
+
+def _data(training: Training) -> Iterable[tuple[str, str]]:
+    yield "data", KINDS.get(training.kind or "", "rows")
+    if (prepared := training.prepared) is not None:
+        counts = f"{prepared.samples:,} samples, {prepared.tokens:,} tokens of which {prepared.counted:,} count"
+        cut = f"; {prepared.cut:,} cut" if prepared.cut else ""
+        yield "amount", counts + cut + (f"; {prepared.dropped:,} rows left out" if prepared.dropped else "")
+    yield "sha256 of the data", f"`{training.request.data}`"
+    if (prepared is not None and prepared.validation_samples) or training.request.validation:
+        samples = f"{prepared.validation_samples:,} samples" if prepared is not None else ""
+        digest = f"sha256 `{training.request.validation}`" if training.request.validation else "of the same data"
+        yield "validation", ", ".join(filter(None, (samples, digest)))
+
+
+def _extent(training: Training) -> Iterable[tuple[str, str]]:
+    if training.steps:
+        last = training.steps[-1]
+        yield "steps", f"{last.step:,}, which are {last.epoch:.3g} epochs"
+        yield "tokens read", f"{sum(each.tokens for each in training.steps):,}"
+    if (prepared := training.prepared) is not None:
+        share = prepared.trainable / max(1, prepared.parameters)
+        yield "parameters", f"{prepared.trainable:,} of {prepared.parameters:,} were trained ({share:.3g} of all)"
+
+
+def _measures(training: Training) -> Iterable[tuple[str, str]]:
+    if training.steps and _is_number(training.steps[-1].loss):
+        yield "training loss", f"{training.steps[-1].loss:.4f} in the last step (natural log, mean over its tokens)"
+    if (found := training.validation) is not None and _is_number(found.loss):
+        measures = f"loss {found.loss:.4f}, perplexity {_number(found.perplexity)}, token accuracy {found.accuracy:.3f}"
+        yield "validation", f"{measures} over {found.tokens:,} tokens, after step {found.step:,}"
+
+
+def _options(training: Training) -> Iterable[tuple[str, str]]:
+    asked = training.request.options
+    for each in fields(JobOptions):
+        if each.name in UNSAID:
+            continue
+        value = getattr(asked, each.name)
+        found = training.chosen.get(each.name) if value is None else value
+        if each.name == "lora":
+            if asked.method != "lora":
+                continue
+            found = {"alpha": 2.0 * asked.lora.rank}
+            found |= {name: part for name, part in asdict(asked.lora).items() if part is not None}
+        if found is not None and found != {}:
+            yield each.name, f"`{json.dumps(found)}`"
+
+
+# --- how to load it -------------------------------------------------------------------------------------------------
+
+
+def _loading(subject: Subject) -> str:
+    theirs = _adapter_with_peft(subject) if subject.adapter else _with_transformers()
+    asked = "./DIRECTORY"
+    if subject.adapter:
+        asked = f"{subject.base}{f'@{subject.revision}' if subject.revision else ''}+{asked}"
+    ours = ("import gpt_notebook as gpt", "", f'gpt.generate("Once upon a time", model={json.dumps(asked)})')
+    return f"## How to load it\n\n{_code(theirs)}\n\nOr in a notebook:\n\n{_code(ours)}"
+
+
+def _with_transformers() -> Iterable[str]:
+    yield "import transformers"
+    yield ""
+    yield 'model = transformers.AutoModelForCausalLM.from_pretrained("DIRECTORY")'
+    yield 'tokenizer = transformers.AutoTokenizer.from_pretrained("DIRECTORY")'
+
+
+def _adapter_with_peft(subject: Subject) -> Iterable[str]:
+    bundled = subject.base == DEFAULT_MODEL
+    place = "storyteller.path()" if bundled else json.dumps(subject.base)
+    revision = f", revision={json.dumps(subject.revision)}" if subject.revision else ""
+    yield "import peft"
+    yield "import transformers"
+    if bundled:
+        yield "from gpt_notebook import storyteller"
+    yield ""
+    yield f"base = transformers.AutoModelForCausalLM.from_pretrained({place}{revision})"
+    yield f"tokenizer = transformers.AutoTokenizer.from_pretrained({place}{revision})"
+    yield 'model = peft.PeftModel.from_pretrained(base, "DIRECTORY")'
+
+
+def _code(lines: Iterable[str]) -> str:
+    return "\n".join(["```python", *lines, "```"])
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines: tuple[Sequence[str], ...] = (columns, ["---"] * len(columns), *rows)
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _is_number(value: float | None) -> bool:
+    """Whether a measure is there; what was no number is null in a job's events."""
+    return value is not None and math.isfinite(value)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.4g}" if value is not None and math.isfinite(value) else "beyond all numbers"
+
+
+def _kind(directory: JobDirectory) -> str | None:
+    """Return which column tells what the data are; None where they are gone."""
+    try:
+        with directory.data.open("rb") as file:
+            first = json.loads(file.readline(LINE_READ))
+    except (OSError, ValueError):
+        return None
+    return next((kind for kind in KINDS if isinstance(first, dict) and kind in first), None)

@@ -1,0 +1,152 @@
+"""What a job chooses where nothing was asked for: rates, intervals and the dtype of the products.
+
+An attempt that goes on chooses what the first one chose, so that it goes on exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.job_protocol import JobOptions, Method
+from gpt_notebook.protocol import Dtype
+from gpt_notebook.training import choices, estimate
+
+SMALL = 50_000_000
+"""Parameters; the products of smaller models are no faster in bfloat16, as everything else takes as long."""
+FASTER = 1.3
+"""How many times as fast products in bfloat16 have to be to be worth what they round away."""
+WORK_AT_RISK = 60.0
+"""Seconds of training that may be lost with the process."""
+SAVING_SHARE = 0.05
+"""Of the time, at most about so much goes into saving."""
+DISK_SPEED = 300e6
+"""Bytes a second that are written and made to last, a careful guess."""
+VALIDATIONS = 10
+PROBINGS = 8
+"""How often, over the whole training, where nothing was asked for."""
+VALIDATION_SHARE = 0.15
+"""Of the time, at most about so much goes into validations."""
+FORWARD_SHARE = 1 / 3
+"""What a pass without gradients takes of one with them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a job trains, nothing left open."""
+
+    max_length: int
+    epochs: float | None
+    max_steps: int
+    batch_size: int
+    micro_batch_size: int
+    learning_rate: float
+    warmup_steps: int
+    packing: bool
+    dtype: Dtype
+    save_every: int
+    validate_every: int
+    probe_every: int
+
+    def chosen(self) -> dict[str, Any]:
+        """Return it as what `Prepared.chosen` says."""
+        return dataclasses.asdict(self)
+
+
+REMEMBERED = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in ("max_steps", "epochs"))
+
+
+def settled(options: JobOptions, chosen: Mapping[str, Any]) -> JobOptions:
+    """Return the options with what an earlier attempt chose where they leave it open."""
+    names = [*REMEMBERED, *(["epochs"] if options.max_steps is None else [])]
+    found = {name: chosen[name] for name in names if getattr(options, name) is None and chosen.get(name) is not None}
+    return dataclasses.replace(options, **found)
+
+
+def dtype_for(options: JobOptions, parameters: int, device: torch.device) -> Dtype:
+    """Return the dtype of the products.
+
+    Raises:
+        InvalidRequest: float16 on a CPU.
+    """
+    if options.dtype == "float16" and device.type == "cpu":
+        text = "dtype float16 is slow on a CPU and overflows: use bfloat16, or leave it out"
+        raise InvalidRequest(text, param="dtype")
+    if options.dtype is not None:
+        return options.dtype
+    if parameters < SMALL:
+        return "float32"
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    fast, exact = (estimate.measured_flops(each, device) for each in (torch.bfloat16, torch.float32))
+    return "bfloat16" if fast > FASTER * exact else "float32"
+
+
+def learning_rate_for(method: Method, parameters: int) -> float:
+    """Return the highest rate: the larger a model, the lower, and of all its weights lower than of an adapter's."""
+    highest, at_a_billion = (4e-3, 2e-4) if method == "lora" else (1e-3, 1e-5)
+    slope = math.log(highest / at_a_billion) / math.log(1e9 / 3e6)
+    return float(f"{min(highest, at_a_billion * (1e9 / max(parameters, 1)) ** slope):.1g}")
+
+
+def make(
+    options: JobOptions,
+    *,
+    n_samples: int,
+    n_tokens: int,
+    n_validation_tokens: int,
+    max_length: int,
+    parameters: int,
+    dtype: Dtype,
+    packing: bool,
+    micro_batch_size: int,
+    seconds_a_sample: float | None,
+    state_bytes: int,
+) -> Recipe:
+    """Return how to train.
+
+    Args:
+        options: What was asked for, with what earlier attempts chose.
+        n_samples: How many there are to train on.
+        n_tokens: Their tokens.
+        n_validation_tokens: Those of a validation.
+        max_length: Tokens of a sample.
+        parameters: Of the whole model.
+        dtype: Of the products.
+        packing: Whether samples are laid end to end.
+        micro_batch_size: Samples that are computed together.
+        seconds_a_sample: What one takes, if it is known.
+        state_bytes: Size of a checkpoint.
+    """
+    batch_size = choices.batch_size(options, n_samples)
+    steps = choices.steps(options, n_samples)
+    rate = options.learning_rate or learning_rate_for(options.method, parameters)
+    warmup = options.warmup_steps if options.warmup_steps is not None else min(math.ceil(0.05 * steps), 100)
+    step_tokens = n_tokens / n_samples * batch_size
+    pays = n_validation_tokens * FORWARD_SHARE / (VALIDATION_SHARE * step_tokens)
+    return Recipe(
+        max_length=max_length,
+        epochs=options.epochs if options.max_steps is None else None,
+        max_steps=steps,
+        batch_size=batch_size,
+        micro_batch_size=micro_batch_size,
+        learning_rate=rate,
+        warmup_steps=warmup,
+        packing=packing,
+        dtype=dtype,
+        save_every=options.save_every or _save_every(seconds_a_sample, batch_size, state_bytes),
+        validate_every=options.validate_every or max(math.ceil(steps / VALIDATIONS), math.ceil(pays)),
+        probe_every=options.probe_every or math.ceil(steps / PROBINGS),
+    )
+
+
+def _save_every(seconds_a_sample: float | None, batch_size: int, state_bytes: int) -> int:
+    """Return after how many steps to save, so that little work is lost and little time goes into saving."""
+    interval = max(WORK_AT_RISK, state_bytes / DISK_SPEED / SAVING_SHARE)
+    return max(int(interval / ((seconds_a_sample or 1.0) * batch_size)), 1)

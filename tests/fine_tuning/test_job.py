@@ -1,0 +1,328 @@
+"""A job as a notebook sees it: numbers without gap, commands that are answered, waiting that can be interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import threading
+
+import pytest
+from fake_jobs import INFO
+
+import gpt_notebook as gpt
+from gpt_notebook.errors import ConnectionLost, JobError, JobFailed, JobNotFound, JobUnfinished, WaitInterrupted
+from gpt_notebook.fine_tuning import job as fine_tuning_job
+from gpt_notebook.fine_tuning import metrics as job_metrics
+from gpt_notebook.fine_tuning import records as job_records
+from gpt_notebook.job_files.directory import JobSpec, directory_of
+from gpt_notebook.job_files.journal import Journal
+from gpt_notebook.job_protocol import CheckpointInfo, CommandDone, JobRequest, Noted, Probed, StateChanged
+
+pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(job_records, "RETRY_SECONDS", 0.0)
+
+
+@pytest.fixture
+def job(fake_jobs):
+    return gpt.job("pip")
+
+
+@pytest.fixture
+def trained(fake_jobs, job):
+    """A job that has died after its third step and has done the third again."""
+    fake_jobs.add(StateChanged, state="running")
+    fake_jobs.prepared(max_steps=4)
+    fake_jobs.add(Probed, step=0, index=0, prompt="Once", text=" upon")
+    for step in (1, 2, 3):
+        fake_jobs.step(step, loss=4.0 - step)
+    fake_jobs.validated(2, 1.5)
+    fake_jobs.add(StateChanged, state="running", attempt=2)
+    fake_jobs.prepared(step=2, attempt=2)
+    for step in (3, 4):
+        fake_jobs.step(step, loss=0.5, attempt=2)
+    fake_jobs.add(Probed, step=4, index=0, prompt="Once", text=" more", attempt=2)
+    fake_jobs.add(StateChanged, state="succeeded", step=4, attempt=2)
+    return job
+
+
+# --- what it tells --------------------------------------------------------------------------------------------------
+
+
+def test_it_tells_how_it_is(fake_jobs, job):
+    checkpoint = CheckpointInfo(step=2, bytes=9, digest="d", can_resume=True, best=True)
+    fake_jobs.info = dataclasses.replace(
+        INFO, name="tale", pid=7, result="storyteller+tale", checkpoints=(checkpoint,), step=2
+    )
+    assert (job.id, job.name, job.state, job.pid) == ("1f", "tale", "running", 7)
+    assert (job.base, job.model, job.best, job.checkpoints) == (
+        "storyteller",
+        "storyteller+tale",
+        checkpoint,
+        (checkpoint,),
+    )
+    assert job.directory == "/jobs/pip"
+
+
+def test_a_job_that_was_deleted(fake_jobs, job):
+    fake_jobs.info = None
+    with pytest.raises(JobNotFound):
+        _ = job.state
+    assert repr(job).startswith("<Job pip: running")
+
+
+def test_each_step_is_there_once_with_its_validation(trained):
+    rows = job_metrics.metrics(trained._counted())
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert [row["loss"] for row in rows] == [3.0, 2.0, 0.5, 0.5]
+    assert [row["validation_loss"] for row in rows] == [None, 1.5, None, None]
+
+
+def test_metrics_are_a_data_frame_where_there_is_pandas(trained, monkeypatch):
+    pytest.importorskip("pandas")
+    assert trained.metrics()["step"].tolist() == [1, 2, 3, 4]
+    monkeypatch.setattr(job_metrics, "find_spec", lambda _name: None)
+    assert trained.metrics()[0]["step"] == 1
+
+
+def test_samples_are_the_probes_by_step(trained):
+    pytest.importorskip("pandas")
+    assert trained.samples().to_dict("records") == [
+        {"step": 0, "prompt": "Once", "text": " upon"},
+        {"step": 4, "prompt": "Once", "text": " more"},
+    ]
+
+
+def test_before_the_first_step_there_are_no_numbers(job):
+    pytest.importorskip("pandas")
+    assert len(job.metrics()) == len(job.samples()) == 0
+
+
+def test_a_plot_has_both_losses(fake_jobs, trained):
+    pytest.importorskip("plotly")
+    fake_jobs.info = dataclasses.replace(fake_jobs.info, best_step=2)
+    training, validation = trained.plot().data
+    assert (list(training.x), list(training.y)) == ([1, 2, 3, 4], [3.0, 2.0, 0.5, 0.5])
+    assert (list(validation.x), list(validation.y)) == ([2], [1.5])
+
+
+def test_a_plot_of_many_steps_stays_light(monkeypatch):
+    monkeypatch.setattr(job_metrics, "MAX_POINTS", 2)
+    assert job_metrics._thinned([(1, 1.0), (2, 3.0), (3, 5.0)]) == ([2, 3], [2.0, 5.0])
+    assert job_metrics._thinned([]) == ([], [])
+
+
+def test_a_plot_says_what_to_install(trained, monkeypatch):
+    monkeypatch.setattr(job_metrics, "find_spec", lambda _name: None)
+    with pytest.raises(gpt.GptNotebookError, match=r"pip install 'gpt-notebook\[viz\]'"):
+        trained.plot()
+
+
+def test_only_new_events_are_asked_for(fake_jobs, job):
+    fake_jobs.step(1)
+    assert len(list(job.events())) == 1
+    fake_jobs.step(2)
+    assert len(list(job.events())) == 2
+    assert [body["after"] for body in fake_jobs.requests("events")] == [0, 1]
+
+
+def test_following_gives_each_event_once_though_the_model_kernel_dies_in_between(fake_jobs, trained):
+    fake_jobs.dies_after = 5
+    assert [event.number for event in trained.events(follow=True)] == [event.number for event in fake_jobs.events]
+    assert [body["after"] for body in fake_jobs.requests("events")] == [0, 5]
+
+
+def test_following_a_job_that_was_deleted_ends(fake_jobs, job, model_kernel):
+    gone = {"error": {**JobNotFound("there is no job").to_json(), "status": 404}}
+    model_kernel.answers["/v1/jobs/events"] = gone
+    with pytest.raises(JobNotFound):
+        list(job.events(follow=True))
+
+
+def test_a_model_kernel_that_stays_away_is_told(fake_jobs, job, model_kernel):
+    model_kernel.scripts["/v1/jobs/events"] = lambda stream, _body: stream.die()
+    with pytest.raises(ConnectionLost):
+        list(job.events(follow=True))
+
+
+def test_without_a_model_kernel_the_job_is_read_from_its_directory(settings, tmp_path):
+    directory = directory_of(settings.home_directory(), "pip")
+    directory.create()
+    request = JobRequest(data="0" * 64, name="pip")
+    directory.write_spec(
+        JobSpec(id="1f", name="pip", created=1.0, request=request, source=str(tmp_path), fingerprint="f")
+    )
+    with Journal(directory.events, attempt=1) as journal:
+        journal.write(StateChanged, state="paused", reason="user", step=3)
+        journal.write(Noted, message="a note")
+    job = gpt.job("pip")
+    assert (job.id, job.state, job.status.reason) == ("1f", "paused", "user")
+    assert [event.type for event in job.events()] == ["state", "note"]
+
+
+# --- what it is told ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "command", "value"),
+    [
+        (lambda job: job.pause(), "pause", None),
+        (lambda job: job.resume(), "resume", None),
+        (lambda job: job.stop(), "stop", None),
+        (lambda job: job.cancel(), "cancel", None),
+        (lambda job: job.set_learning_rate(1e-4), "learning_rate", 1e-4),
+        (lambda job: job.set_max_steps(9), "max_steps", 9),
+    ],
+)
+def test_a_command_waits_until_it_is_acknowledged(fake_jobs, call, command, value, capsys):
+    job = gpt.job("pip")
+    assert call(job) is job
+    (body,) = fake_jobs.requests("command")
+    assert (body["job"], body["command"], body["value"]) == ("1f", command, value)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_command_that_is_refused_says_why(fake_jobs, job):
+    fake_jobs.obeys = False
+    with pytest.raises(JobError, match="pip can't pause: it has ended"):
+        job.pause()
+
+
+def test_a_command_that_nobody_answers_is_still_pending(fake_jobs, job, monkeypatch, capsys):
+    monkeypatch.setattr(fine_tuning_job, "ACKNOWLEDGED_SECONDS", 0.1)
+    fake_jobs.obeys = None
+    job.set_learning_rate(0.5)
+    assert "pip has not answered yet to set learning rate to 0.5" in capsys.readouterr().err
+
+
+def test_the_answer_to_an_earlier_command_is_not_taken_for_this_one(fake_jobs, job, monkeypatch, capsys):
+    monkeypatch.setattr(fine_tuning_job, "ACKNOWLEDGED_SECONDS", 0.1)
+    fake_jobs.add(CommandDone, command_number=1, command="pause", obeyed=True)
+    fake_jobs.obeys = None
+    job.pause()
+    assert "has not answered yet to pause" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["x", 0, -1, float("nan")])
+def test_impossible_values_are_refused(fake_jobs, job, value):
+    with pytest.raises(gpt.GptNotebookError, match="learning_rate"):
+        job.set_learning_rate(value)
+    assert fake_jobs.requests("command") == []
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_with_the_job(fake_jobs, job):
+    fake_jobs.add(StateChanged, state="running")
+    threading.Timer(0.05, lambda: fake_jobs.add(StateChanged, state="succeeded", step=4)).start()
+    assert job.wait() is job
+    assert job.state == "succeeded"
+
+
+def test_waiting_for_a_step_or_a_state(fake_jobs, job):
+    threading.Timer(0.05, lambda: fake_jobs.step(3)).start()
+    assert job.wait(until=3).state == "running"
+    threading.Timer(0.05, lambda: fake_jobs.add(StateChanged, state="paused", reason="user")).start()
+    assert job.wait(until="paused").state == "paused"
+
+
+def test_a_state_that_was_long_ago_is_not_waited_for(fake_jobs, job):
+    fake_jobs.add(StateChanged, state="running")
+    fake_jobs.add(StateChanged, state="queued")
+    threading.Timer(0.05, lambda: fake_jobs.add(StateChanged, state="running", attempt=2)).start()
+    job.wait(until="running")
+    assert fake_jobs.events[-1].attempt == 2
+
+
+def test_waiting_survives_the_model_kernel(fake_jobs, trained):
+    fake_jobs.dies_after = 7
+    assert trained.wait().state == "succeeded"
+
+
+def test_a_failure_is_raised_in_one_line(fake_jobs, job):
+    fake_jobs.add(
+        StateChanged, state="failed", reason="oom", step=3, message="not even one row fits: use a smaller model"
+    )
+    with pytest.raises(
+        JobFailed,
+        match=r"pip failed at step 0: not even one row fits: use a smaller model; its log is /jobs/pip/log.txt",
+    ):
+        job.wait()
+    assert job.wait(until="failed") is job
+
+
+def test_a_pause_ends_the_waiting_and_is_said(fake_jobs, job, capsys):
+    fake_jobs.add(StateChanged, state="paused", reason="disk_full")
+    job.wait()
+    assert capsys.readouterr().err == "pip is paused (the disk is full): job.resume() goes on\n"
+
+
+def test_waiting_can_have_a_limit(fake_jobs, job):
+    fake_jobs.add(StateChanged, state="running")
+    with pytest.raises(JobUnfinished, match=r"pip has not ended within 0.05 s: it goes on"):
+        job.wait(timeout=0.05)
+    with pytest.raises(JobUnfinished, match=r"pip has not come to step 9 within"):
+        job.wait(timeout=0.05, until=9)
+
+
+def test_an_interrupt_ends_the_waiting_and_not_the_job(fake_jobs, job):
+    fake_jobs.add(StateChanged, state="running")
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(WaitInterrupted, match=r"The job pip goes on: gpt.job\('pip'\)"):
+        job.wait()
+    assert job.state == "running"
+    assert fake_jobs.requests("command") == []
+
+
+def test_what_can_not_be_waited_for(job):
+    with pytest.raises(gpt.GptNotebookError, match="did you mean succeeded"):
+        job.wait(until="suceeded")
+    with pytest.raises(gpt.GptNotebookError, match="until must be at least 1"):
+        job.wait(until=0)
+
+
+# --- how it looks ---------------------------------------------------------------------------------------------------
+
+
+def test_it_shows_itself_with_the_line_to_use_it(fake_jobs, job):
+    checkpoints = tuple(
+        CheckpointInfo(step=s, bytes=10**6, digest="d", can_resume=True, best=s == 1) for s in range(1, 10)
+    )
+    fake_jobs.info = dataclasses.replace(
+        INFO, step=5, max_steps=10, epoch=0.5, loss=2.25, validation_loss=2.5, best_step=1, checkpoints=checkpoints,
+        result="storyteller+pip", seconds_left=90.0, tokens_per_second=1234.0,
+    )  # fmt: skip
+    shown = job._repr_mimebundle_()
+    assert shown["text/plain"].splitlines()[:6] == [
+        "job          pip · LoRA on storyteller",
+        "state        running · about 1.5 min left · 1,234 tokens/s",
+        "step         ██████████░░░░░░░░░░ 5 of 10 · epoch 0.5",
+        "loss         2.25 · validation 2.5 · best at step 1",
+        "checkpoints  …, 1 (best), 4, 5, 6, 7, 8, 9 · 9 MB",
+        "use it       %%gpt -m storyteller+pip",
+    ]
+    assert "<table" in shown["text/html"]
+    assert repr(job) == "<Job pip: running, step 5 of 10, loss 2.25>"
+
+
+def test_the_reason_of_a_failure_is_shown_as_text(fake_jobs, job):
+    fake_jobs.info = dataclasses.replace(INFO, state="failed", reason="error", message="<b>ValueError</b>")
+    shown = job._repr_mimebundle_()
+    assert "failed (an error) · <b>ValueError</b>" in shown["text/plain"]
+    assert "<b>" not in shown["text/html"]
+    assert "/jobs/pip/log.txt" in shown["text/plain"]
+
+
+def test_where_nobody_can_tell_it_shows_itself_as_it_was(fake_jobs, job, model_kernel):
+    model_kernel.close()
+    assert repr(job) == "<Job pip: running, step 0>"
+
+
+def test_nothing_is_evaluated_before_the_first_checkpoint(job):
+    with pytest.raises(JobError, match="pip has no checkpoint yet"):
+        job.evaluate(["x"])

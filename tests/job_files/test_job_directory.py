@@ -1,0 +1,93 @@
+"""Where everything of a job is."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+from job_samples import make_job, spec
+
+from gpt_notebook import adapter_places
+from gpt_notebook.errors import InvalidRequest, JobError, JobNotFound
+from gpt_notebook.job_files.directory import JobDirectory, JobSpec, directory_of, jobs_in
+from gpt_notebook.job_protocol import LoraOptions
+
+
+def test_what_a_job_is_comes_back_as_it_was_written(tmp_path):
+    directory = make_job(
+        tmp_path, lora=LoraOptions(targets=("c_attn",)), probes=("Once",), training_arguments={"a": [1]}
+    )
+    assert directory.spec() == spec(
+        lora=LoraOptions(targets=("c_attn",)), probes=("Once",), training_arguments={"a": [1]}
+    )
+
+
+def test_only_its_owner_can_enter_it(tmp_path):
+    directory = make_job(tmp_path)
+    assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+
+
+def test_fields_of_a_later_version_are_ignored():
+    assert JobSpec.from_json({**spec().to_json(), "colour": "green"}) == spec()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"id": 3}', json.dumps({**spec().to_json(), "request": {}}), "\0"]
+)
+def test_a_damaged_job_says_which_file_it_is(tmp_path, text):
+    directory = make_job(tmp_path)
+    directory.spec_file.write_text(text)
+    with pytest.raises(JobError, match=r"job\.json cannot be read"):
+        directory.spec()
+
+
+def test_a_job_that_is_none_is_not_found(tmp_path):
+    with pytest.raises(JobNotFound, match="'nobody'"):
+        directory_of(tmp_path, "nobody").spec()
+
+
+@pytest.mark.parametrize("name", ["", "..", ".", "../pip", "a/b", "/etc", "Pip", ".tmp-x", "a" * 65, "a\n"])
+def test_no_name_leads_anywhere_else(tmp_path, name):
+    with pytest.raises(InvalidRequest, match="no name for a job"):
+        directory_of(tmp_path, name)
+
+
+def test_jobs_are_listed_by_name_and_what_is_none_is_not(tmp_path):
+    make_job(tmp_path, "pip")
+    make_job(tmp_path, "ann")
+    (tmp_path / "jobs/.data").mkdir()
+    (tmp_path / "jobs/empty").mkdir()
+    (tmp_path / "jobs/file").write_text("")
+    assert [each.name for each in jobs_in(tmp_path)] == ["ann", "pip"]
+    assert jobs_in(tmp_path / "nowhere") == []
+
+
+def test_a_spec_that_cannot_be_written_leaves_the_old_one_alone(tmp_path, monkeypatch):
+    directory = make_job(tmp_path)
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gpt_notebook.job_files.disk.Disk.sync", full)
+    with pytest.raises(OSError, match="No space"):
+        directory.write_spec(spec(seed=4))
+    assert directory.spec() == spec()
+    assert [each.name for each in directory.path.iterdir()] == ["job.json"]
+
+
+def test_a_job_that_was_moved_takes_its_new_name(tmp_path):
+    make_job(tmp_path, "pip").path.rename(tmp_path / "jobs/ann")
+    directory = JobDirectory(tmp_path / "jobs/ann")
+    directory.rename_spec()
+    assert directory.spec().name == "ann"
+
+
+def test_the_best_step_is_the_one_that_adapters_are_found_by(tmp_path):
+    directory = make_job(tmp_path)
+    assert directory.best_step() is None
+    directory.write_best(40)
+    assert adapter_places.best(directory.path) == "40"
+    assert directory.best_step() == 40
+    directory.write_best(None)
+    assert directory.best_step() is None

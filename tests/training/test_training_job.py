@@ -1,0 +1,383 @@
+"""A whole job: what it makes, what it tells, and what it can't be made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import peft
+import pytest
+import torch
+import transformers
+from model_kernel import tiny_models
+
+from gpt_notebook import adapter_places
+from gpt_notebook.job_files import lock
+from gpt_notebook.job_protocol import (
+    CheckpointPruned,
+    CheckpointSaved,
+    LoraOptions,
+    Noted,
+    Prepared,
+    Probed,
+    StateChanged,
+    StepDone,
+    Validated,
+)
+from gpt_notebook.training import probes, random_state
+from gpt_notebook.training.job import run
+from gpt_notebook.training.trainer import JobTrainer
+from training.tiny_jobs import CPU, before_passes, events, make_job, rows, same, train, weights
+
+
+@pytest.fixture
+def make(tmp_path, tiny_base):
+    def make(name="pip", *, base=None, count=8, **options):
+        options = {"max_steps": 4, "batch_size": 2, "save_every": 2, "learning_rate": 1e-2} | options
+        return make_job(tmp_path, base or tiny_base, rows(count), name=name, **options)
+
+    return make
+
+
+def failure(directory):
+    outcome = train(directory)
+    assert (outcome.state, outcome.reason) == ("failed", "error")
+    assert "\n" not in outcome.message
+    return outcome.message
+
+
+# --- what it makes -------------------------------------------------------------------------------------------------
+
+
+def test_an_adapter_is_one_of_pefts_and_can_be_found_by_its_name(make, tmp_path, tiny_base):
+    train(pip := make(lora=LoraOptions(rank=4, alpha=5.0)))
+    place = adapter_places.locate("pip:4", tmp_path)
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base)
+    before = model(torch.tensor([[5, 6, 7]])).logits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft's advice to programmers
+        adapted = peft.PeftModel.from_pretrained(model, place)
+    assert adapted.peft_config["default"].r == 4
+    assert adapted.peft_config["default"].lora_alpha == 5.0
+    assert not torch.allclose(adapted(torch.tensor([[5, 6, 7]])).logits, before, atol=1e-3)
+    assert events(pip, CheckpointSaved)[-1].digest
+
+
+def test_a_full_training_makes_a_model_that_loads_as_any_other(make, tmp_path):
+    train(make(method="full"))
+    place = tmp_path / "models" / "pip"
+    assert place.resolve().name == "4"
+    model = transformers.AutoModelForCausalLM.from_pretrained(place)
+    assert model.dtype == torch.float32
+    assert len(transformers.AutoTokenizer.from_pretrained(place)) == model.config.vocab_size
+
+
+def test_only_what_lasts_stays_of_older_checkpoints(make):
+    train(pip := make(max_steps=8, keep_last=1))
+    assert [each.step for each in events(pip, CheckpointPruned)] == [2, 4, 6]
+    names = {step: {each.name for each in (pip.checkpoints / str(step)).iterdir()} for step in (2, 8)}
+    assert "optimizer.pt" not in names[2]
+    assert "adapter_model.safetensors" in names[2]
+    assert "optimizer.pt" in names[8]
+    assert not any(name.endswith(".bin") for name in names[8])
+
+
+def test_it_goes_on_from_another_adapter(make, tmp_path, tiny_base):
+    train(first := make("first", lora=LoraOptions(rank=3)))
+    place = adapter_places.locate("first", tmp_path)
+    second = make_job(
+        tmp_path,
+        tiny_base,
+        rows(8),
+        name="second",
+        adapter=place,
+        model=f"{tiny_base}+first",
+        max_steps=1,
+        learning_rate=1e-9,
+    )
+    assert train(second).state == "succeeded"
+    before, after = weights(first, 4), weights(second, 1)
+    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-6
+
+
+def test_a_model_in_half_precision_gets_an_adapter_in_full(make):
+    train(pip := make(dtype="bfloat16"))
+    assert events(pip, Prepared)[0].chosen["dtype"] == "bfloat16"
+    assert {each.dtype for each in weights(pip, 4).values()} == {torch.float32}
+    assert all(torch.isfinite(each).all() for each in weights(pip, 4).values())
+
+
+# --- what it tells -------------------------------------------------------------------------------------------------
+
+
+def test_it_says_what_it_chose_and_what_every_step_was(make):
+    train(pip := make(learning_rate=None, batch_size=None))
+    (prepared,) = events(pip, Prepared)
+    assert prepared.chosen["learning_rate"] > 0
+    assert prepared.chosen["batch_size"] == 8
+    assert prepared.chosen["dtype"] == "float32"
+    assert 0 < prepared.trainable < prepared.parameters
+    steps = events(pip, StepDone)
+    assert [each.step for each in steps] == [1, 2, 3, 4]
+    assert sum(each.tokens for each in steps) == 4 * prepared.tokens
+    assert all(each.grad_norm > 0 and each.seconds > 0 and each.memory > 0 for each in steps)
+    assert [each.state for each in events(pip, StateChanged)] == ["running", "succeeded"]
+
+
+def test_the_loss_of_a_step_is_that_of_the_model_itself(make, tiny_base, monkeypatch):
+    train(pip := make(max_steps=1, batch_size=8, micro_batch_size=2, method="full"))
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_base)
+    total = count = 0.0
+    for row in rows(8):
+        ids = torch.tensor([[*tokenizer(row["text"])["input_ids"], tokenizer.eos_token_id]])
+        total += model(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+        count += ids.shape[1] - 1
+    assert total / count == pytest.approx(events(pip, StepDone)[0].loss, rel=0.02)  # dropout
+
+
+def test_it_validates_before_the_first_step_and_at_the_end_and_knows_the_best(tmp_path, tiny_base):
+    pip = make_job(
+        tmp_path, tiny_base, rows(8), validation=rows(3, first=40), max_steps=5, validate_every=2, batch_size=2
+    )
+    train(pip)
+    found = events(pip, Validated)
+    assert [each.step for each in found] == [0, 2, 4, 5]
+    best = min(found[1:], key=lambda each: each.loss)
+    assert pip.best_step() == best.step
+    assert {each.step: each.loss for each in events(pip, CheckpointSaved)}[best.step] == best.loss
+
+
+def test_it_ends_early_when_nothing_gets_better(tmp_path, tiny_base):
+    pip = make_job(
+        tmp_path,
+        tiny_base,
+        rows(4),
+        validation=[{"text": "quite another thing, 12345"}],
+        max_steps=200,
+        validate_every=2,
+        early_stopping=2,
+        learning_rate=0.05,
+        method="full",
+    )
+    outcome = train(pip)
+    assert (outcome.state, outcome.reason) == ("succeeded", "early_stopping")
+    losses = [each.loss for each in events(pip, Validated)]
+    assert min(losses[-2:]) > min(losses)
+    assert len(events(pip, StepDone)) < 200
+
+
+def test_probes_are_told_from_before_the_first_step_on_and_change_nothing(make):
+    silent = make("silent")
+    asked = make("asked", probes=("the fox", "a story"), probe_every=1, probe_tokens=6)
+    train(silent)
+    train(asked)
+    found = events(asked, Probed)
+    assert [(each.step, each.index) for each in found] == [(step, index) for step in range(5) for index in (0, 1)]
+    assert same(weights(silent, 4), weights(asked, 4))
+
+
+def test_a_probe_is_what_the_model_generates(tiny_base):
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base).train()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_base)
+    state = random_state.taken(CPU)["cpu"]
+    (text,) = probes.continuations(model, tokenizer, ["the fox"], max_new_tokens=5, context_length=64)
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), state)
+    given = tokenizer("the fox", return_tensors="pt")
+    made = model.eval().generate(**given, max_new_tokens=5, do_sample=False, pad_token_id=0)
+    assert text == tokenizer.decode(made[0, given["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def test_a_probe_longer_than_the_context_is_gone_on_from_its_end(tiny_base):
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_base)
+    found = list(probes.continuations(model, tokenizer, ["the fox " * 100, ""], max_new_tokens=500, context_length=64))
+    assert len(found) == 2
+
+
+def test_what_is_to_be_known_of_the_data_is_noted_once(tmp_path, tiny_base):
+    pip = make_job(tmp_path, tiny_base, [{"text": "<|endoftext|> " + row["text"]} for row in rows(4) * 2], max_steps=1)
+    train(pip)
+    notes = len(events(pip, Noted))
+    assert notes
+    train(pip)
+    assert len(events(pip, Noted)) == notes
+
+
+# --- what it can't be made of --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"weight_decey": 0.1}, "did you mean weight_decay"),
+        ({"output_dir": "/tmp"}, "the job needs it for itself"),
+        ({"save_steps": 3}, "save_every"),
+        ({"weight_decay": "much"}, "weight_decay"),
+        ({"optim": "no such"}, "optim"),
+    ],
+)
+def test_training_arguments_that_cannot_be(make, given, said):
+    message = failure(make(training_arguments=given))
+    assert said in message
+
+
+def test_training_arguments_reach_transformers(make, monkeypatch):
+    seen = []
+    with monkeypatch.context() as patched:
+        before_passes(patched, lambda trainer: seen.append((trainer.args.weight_decay, trainer.args.max_grad_norm)))
+        train(make(training_arguments={"weight_decay": 0.25, "max_grad_norm": 3.0, "label_smoothing_factor": 0.1}))
+    assert set(seen) == {(0.25, 3.0)}
+
+
+def test_a_model_that_fills_gaps_cannot_be_trained(make, tmp_path):
+    base = tiny_models.save(tmp_path / "bert", "bert")
+    assert "does not go on from a prompt" in failure(make(base=base))
+
+
+def test_a_quantized_model_cannot_be_trained(make, tmp_path):
+    base = tiny_models.save(tmp_path / "base")
+    tiny_models.change_config(base, quantization_config={"quant_method": "gptq", "bits": 4})
+    assert "quantized" in failure(make(base=base))
+
+
+def test_targets_must_be_layers(make):
+    assert "did you mean c_attn" in failure(make(lora=LoraOptions(targets=("c_atn",))))
+
+
+def test_targets_limit_what_is_adapted(make):
+    train(pip := make(lora=LoraOptions(targets=("c_fc",))))
+    assert all(".c_fc." in name for name in weights(pip, 4))
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_activations_that_are_computed_again_change_nothing(make, method):
+    one, other = (
+        make(f"again-{again}".lower(), method=method, gradient_checkpointing=again) for again in (False, True)
+    )
+    train(one)
+    train(other)
+    losses = [[each.loss for each in events(job, StepDone)] for job in (one, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_half_precision_that_is_slow_here_is_refused(make):
+    assert "use bfloat16" in failure(make(dtype="float16"))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt_neox", "gemma2", "bloom", "qwen3"])
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_other_families(make, tmp_path, family, method):
+    base = tiny_models.save(tmp_path / family, family)
+    pip = make(base=base, method=method, max_steps=2)
+    assert train(pip).state == "succeeded"
+    assert weights(pip, 2)
+
+
+# --- its process ---------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_never_have_the_same_job(make):
+    pip = make()
+    held = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(pip.path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    )
+    try:
+        assert held.stdout.readline() == "held\n"
+        assert run(pip, device=CPU, leave=threading.Event()) is None
+        assert not events(pip)
+    finally:
+        held.communicate("\n")
+
+
+HOLD = """
+import sys, pathlib
+from gpt_notebook.job_files import lock
+from gpt_notebook.job_files.directory import JobDirectory
+with lock.hold(JobDirectory(pathlib.Path(sys.argv[1]))):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start(directory):
+    environment = {**os.environ, "GPT_NOTEBOOK_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with directory.log.open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gpt_notebook.training", str(directory.path)],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def wait_for_step(directory, step, process):
+    while not any(each.step >= step for each in events(directory, StepDone)):
+        assert process.poll() is None, directory.log.read_text()
+        time.sleep(0.005)
+
+
+def test_a_process_killed_and_one_told_to_leave_are_gone_on_from_exactly(make):
+    options = {"max_steps": 60, "save_every": 7, "probes": ("the fox",), "probe_tokens": 3}
+    whole, broken = make("whole", **options), make("broken", **options)
+    first = start(broken)
+    wait_for_step(broken, 12, first)
+    first.kill()
+    first.wait()
+    assert lock.holder(broken) is None
+    second = start(broken)
+    wait_for_step(broken, 30, second)
+    second.terminate()
+    assert second.wait() == 0
+    assert events(broken, StateChanged)[-1].state in ("paused", "succeeded")
+    assert start(broken).wait() == 0
+    assert train(whole).state == "succeeded"
+    assert events(broken, StateChanged)[-1].state == "succeeded"
+    assert same(weights(whole, 60), weights(broken, 60))
+    assert broken.log.read_text() == ""
+
+
+def test_a_directory_without_a_job_is_said_in_a_line(tmp_path):
+    found = subprocess.run(
+        [sys.executable, "-m", "gpt_notebook.training", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert "there is no job" in found.stderr
+
+
+def test_its_state_on_disk_holds_no_program(make):
+    """Only what torch reads with weights_only, and JSON."""
+    train(pip := make())
+    for path in (pip.checkpoints / "4").iterdir():
+        if path.suffix in (".pt", ".pth", ".bin"):
+            with torch.serialization.safe_globals([*allowed()]):
+                torch.load(path, weights_only=True)
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+
+
+def allowed():
+    """Return what transformers allows in the states of generators."""
+    import numpy as np
+
+    return [np._core.multiarray._reconstruct, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
+
+
+def test_a_trainer_knows_what_transformers_calls(tiny_base):
+    """These are transformers' own, and not all of them public: if one is renamed, ours is never called."""
+    for name in (
+        "_get_grad_norm",
+        "_save_optimizer_and_scheduler",
+        "_save_rng_state",
+        "_save_scaler",
+        "create_scheduler",
+    ):
+        assert hasattr(transformers.Trainer, name)
+    assert JobTrainer.get_batch_samples is not transformers.Trainer.get_batch_samples
