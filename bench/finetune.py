@@ -127,14 +127,13 @@ class Side:
     """A process that trains; it is stopped but for its turns."""
 
     def __init__(self, name: str, command: Sequence[str], news: Callable[[], list[Step]], *, threads: int) -> None:
-        """Start it, and let it do its first steps."""
+        """Start it."""
         self.name = name
         self.steps: list[Step] = []
         self._news = news
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
         environment = {**os.environ, "GPT_NOTEBOOK_DEVICE": "cpu", "GPT_NOTEBOOK_THREADS": str(threads)}
         self._process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=self._log)
-        self.speed(WARM_UP)
 
     def speed(self, count: int) -> float:
         """Let it do so many steps, and return its tokens per second without the first of them."""
@@ -167,23 +166,26 @@ def beside_peers(place: Path, model: str, method: str, dtype: str, options: argp
     a_turn = (options.steps - WARM_UP) // options.rounds
     speeds: dict[str, list[float]] = {}
     with contextlib.ExitStack() as stack:
-        sides = {"ours": start_job(directory, options.threads)}
-        stack.callback(sides["ours"].end)
-        for name in options.peers:
-            given = training_peers.Given(
-                peer=name,
-                model=model,
-                method=method,
-                dtype=dtype,
-                rank=RANK,
-                learning_rate=LEARNING_RATES[method],
-                threads=options.threads,
-                niceness=NICENESS,
-                steps=steps,
-                lines=str(place / f"{name}.jsonl"),
-            )
-            sides[name] = start_peer(given, place / f"{name}.json")
+        sides = {}
+        for name in ("ours", *options.peers):
+            if name == "ours":
+                sides[name] = start_job(directory, options.threads)
+            else:
+                given = training_peers.Given(
+                    peer=name,
+                    model=model,
+                    method=method,
+                    dtype=dtype,
+                    rank=RANK,
+                    learning_rate=LEARNING_RATES[method],
+                    threads=options.threads,
+                    niceness=NICENESS,
+                    steps=steps,
+                    lines=str(place / f"{name}.jsonl"),
+                )
+                sides[name] = start_peer(given, place / f"{name}.json")
             stack.callback(sides[name].end)
+            sides[name].speed(WARM_UP)
         for number in range(options.rounds):
             for name in reversed(sides) if number % 2 else sides:
                 speeds.setdefault(name, []).append(sides[name].speed(a_turn))

@@ -74,7 +74,7 @@ class Product(torch.autograd.Function):
         return multiply(x, own.t() if is_transposed else own, None if bias is None else bias.to(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, the weight and the bias."""
         x, weight = ctx.saved_tensors
         of_x = of_weight = of_bias = None
@@ -92,7 +92,7 @@ class LowRank(torch.autograd.Function):
     """`y + scale * x @ a.T @ b.T`, where y is changed in place."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 - torch gives them so
         ctx: Any, y: torch.Tensor, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float
     ) -> torch.Tensor:
         """Return y, `(row, output feature)`, for x, `(row, input feature)`, a, `(rank, input feature)`, and b."""
@@ -104,7 +104,7 @@ class LowRank(torch.autograd.Function):
         return y.add_(multiply(inner, scaled_b))
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of y, x, a and b."""
         x, inner, a, b = ctx.saved_tensors
         of_inner = multiply(gradient, b.t())  # (row, rank)

@@ -273,5 +273,5 @@ def test_a_saved_model_is_called_by_its_name(judging, settings):
 
 @pytest.mark.parametrize("name", inspect.signature(gpt.evaluate).parameters)
 def test_every_argument_is_documented(name):
-    page = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")
     assert re.search(rf"^\| [^|]*`{name}`", page, re.MULTILINE)

@@ -217,7 +217,7 @@ def test_what_is_to_be_known_of_the_data_is_noted_once(tmp_path, tiny_base):
     ("given", "said"),
     [
         ({"weight_decey": 0.1}, "did you mean weight_decay"),
-        ({"output_dir": "/tmp"}, "the job needs it for itself"),
+        ({"output_dir": "elsewhere"}, "the job needs it for itself"),
         ({"save_steps": 3}, "save_every"),
         ({"weight_decay": "much"}, "weight_decay"),
         ({"optim": "no such"}, "optim"),
