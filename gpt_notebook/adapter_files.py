@@ -137,18 +137,12 @@ def _described(name: str, place: Path) -> AdapterInfo:
     newest = adapter_places.newest(place)
     try:
         return dataclasses.replace(told, **_content(newest, stamp(newest)))
-    except (
-        ModelNotFound,
-        ModelDamaged,
-        ModelUnsafe,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-    ):
-        return told
+    except ModelUnsafe:
+        return dataclasses.replace(told, problem="pickled")
+    except ModelNotFound:
+        return dataclasses.replace(told, problem="incomplete")
+    except (ModelDamaged, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
+        return dataclasses.replace(told, problem="damaged")
 
 
 @functools.lru_cache(maxsize=256)
@@ -156,6 +150,7 @@ def _content(place: Path, _stamp: tuple[int, ...]) -> dict[str, Any]:
     """Return what an adapter's files say, as fields of `AdapterInfo`; read again when their stamp is another."""
     files = read(place)
     config, header = read_config(files.config), header_of(files.weights)
+    _check_length(files.weights, header)
     return {
         "base": str(config.get("base_model_name_or_path") or "")[:200],
         "rank": int(config["r"]),
@@ -163,6 +158,18 @@ def _content(place: Path, _stamp: tuple[int, ...]) -> dict[str, Any]:
         "bytes": len(files.weights),
         "digest": files.digest,
     }
+
+
+def _check_length(weights: bytes, header: dict[str, Any]) -> None:
+    """See that the tensors are all there.
+
+    Raises:
+        ValueError: the file was cut off, or goes on behind them.
+    """
+    ends = (entry["data_offsets"][1] for entry in header.values())
+    if 8 + int.from_bytes(weights[:8], "little") + max(ends, default=0) != len(weights):
+        message = "its tensors do not end where the file does"
+        raise ValueError(message)
 
 
 def _examined(place: Path, name: str, limit: int) -> os.stat_result:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ def _events(
 
 
 def _asked(request: BatchRequest) -> Generator[BatchEvent, None, None]:
-    return session.stream(lambda client: client.batch(request))
+    return session.stream(lambda client: client.batch(request), patience=math.inf)
 
 
 def _room(request_of: RequestOf) -> int:

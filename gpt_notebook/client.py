@@ -22,6 +22,7 @@ from gpt_notebook.errors import (
     GptNotebookError,
     ModelKernelError,
     ModelKernelNotRunning,
+    TooManyRequests,
     from_json,
 )
 from gpt_notebook.hub import hub_token_for
@@ -364,6 +365,8 @@ class Client:
             error = from_json(json.loads(response.read())["error"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return self._stranger(f"{response.status} {response.reason}")
+        if isinstance(error, TooManyRequests) and (seconds := response.getheader("Retry-After", "")).isdecimal():
+            error.retry_after = float(seconds)
         if isinstance(error, AuthenticationFailed) and self._target.url is not None:
             return AuthenticationFailed(
                 f"{self._token_wanted} the file that  gpt-notebook serve  named when it started"

@@ -247,6 +247,8 @@ class TooManyRequests(GptNotebookError):
     code = "rate_limit_exceeded"
     status = 429
     kind = "rate_limit_error"
+    retry_after: float | None = None
+    """Seconds after which to try again, where the model kernel has said so."""
 
 
 class RequestCancelled(GptNotebookError):

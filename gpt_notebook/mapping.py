@@ -197,7 +197,7 @@ class _Map:
             del self.values[left[0]]
         if self.values:
             progress.note(
-                f"going on: {self._count:,} of {self._total:,} rows were done before (resume=False begins anew)"
+                f"going on: {len(self.values):,} of {len(self._prompts):,} rows were done before (resume=False begins anew)"
             )
         if not left:
             report(self._count, self._total)
@@ -221,7 +221,7 @@ class _Map:
     def _seeds(self, positions: Sequence[int]) -> list[int] | None:
         """Return the seeds of rows, each n away from the next, as its samples take as many."""
         seed, n = self._options.seed, self._options.n
-        return None if seed is None else [(seed + position * n) % MAX_SEED for position in positions]
+        return None if seed is None else [(seed + position * n) % (MAX_SEED + 1) for position in positions]
 
     def _take(self, position: int, row: batches.Row, kept: FinishedRows) -> None:
         if isinstance(row.error, RequestCancelled) or any(not each.complete for each in row.completions):

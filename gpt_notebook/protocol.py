@@ -474,7 +474,7 @@ class Progress:
     done: int = 0
     total: int = 0
     """In bytes; for `recording` an attention in tokens, for `computing` in heads or tokens; for `queued`, how many
-    requests are ahead in `done`."""
+    requests are ahead in `done`, 0 where that is not known."""
 
 
 @message
@@ -593,6 +593,8 @@ class AdapterInfo:
     """The models beside which it is loaded."""
     in_use: int = 0
     """How many requests use it now."""
+    problem: Literal["pickled", "damaged", "incomplete"] | None = None
+    """What is wrong with its files; loading it says more."""
 
     @property
     def loaded(self) -> bool:
@@ -601,5 +603,6 @@ class AdapterInfo:
 
     def __repr__(self) -> str:
         size = f"{self.bytes / 1e6:,.1f} MB" if self.bytes else ""
-        parts = ("loaded" if self.loaded else "not loaded", f"rank {self.rank}" if self.rank else "", size, self.base)
+        state = "loaded" if self.loaded else self.problem or "not loaded"
+        parts = (state, f"rank {self.rank}" if self.rank else "", size, self.base)
         return f"<AdapterInfo {self.name}: {', '.join(filter(None, parts))}>"

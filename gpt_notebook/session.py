@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TypeVar
 
 from gpt_notebook import launcher, saved_models
+from gpt_notebook.cancellation import check_cancelled
 from gpt_notebook.client import Client
 from gpt_notebook.connection import origin
-from gpt_notebook.errors import InvalidRequest, ModelKernelNotRunning
+from gpt_notebook.errors import InvalidRequest, ModelKernelNotRunning, TooManyRequests
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import Settings
 
 Model = str | os.PathLike[str] | None
 """A model string, a path, or None for the default."""
+
+PATIENCE = 5.0
+"""Seconds for which a call tries again when a model kernel has too many requests and says when to come back."""
 
 _MAY_START: ContextVar[bool] = ContextVar("may_start", default=True)
 
@@ -88,26 +93,43 @@ class Session:
         return saved_models.resolve(os.fspath(model) if model is not None else settings.model, settings)
 
     def ask(self, call: Callable[[Client], _Answer]) -> _Answer:
-        """Return the answer of the model kernel; if one leaves at this moment, that of its successor."""
-        try:
-            return call(self._client())
-        except launcher.LEAVING:
-            return call(self._client())
+        """Return the answer of the model kernel; if one leaves at this moment, that of its successor.
+
+        One that has too many requests is asked again for `PATIENCE` seconds.
+        """
+        left, until = False, time.monotonic() + PATIENCE
+        while True:
+            try:
+                return call(self._client())
+            except launcher.LEAVING:
+                if left:
+                    raise
+                left = True
+            except TooManyRequests as error:
+                pause(_seconds_to_wait(error, until))
 
     def stream(
-        self, call: Callable[[Client], Generator[_Event, None, None]]
+        self, call: Callable[[Client], Generator[_Event, None, None]], *, patience: float = PATIENCE
     ) -> Generator[_Event | Progress, None, None]:
-        """Yield the events of the model kernel; if one leaves before the first of them, those of its successor."""
-        begun = False
-        for last_attempt in (False, True):
+        """Yield the events of the model kernel; if one leaves before the first of them, those of its successor.
+
+        One that has too many requests is asked again for `patience` seconds.
+        """
+        begun, left, until = False, False, time.monotonic() + patience
+        while True:
             stream = call((yield from self._finding()))
             try:
                 for event in stream:
                     begun = True
                     yield event
             except launcher.LEAVING:
-                if begun or last_attempt:
+                if begun or left:
                     raise
+                left = True
+            except TooManyRequests as error:
+                seconds = _seconds_to_wait(error, until)
+                yield Progress(stage="queued")
+                pause(seconds)
             else:
                 return
             finally:
@@ -139,6 +161,20 @@ class Session:
             message = f"{self.place} {reason}: start it, or run a cell that asks it for something"
             raise ModelKernelNotRunning(message)
         return found[0]
+
+
+def _seconds_to_wait(error: TooManyRequests, until: float) -> float:
+    """Return after how many seconds to try again, or raise the error: nobody has said when, or that is too late."""
+    if error.retry_after is None or time.monotonic() + error.retry_after > until:
+        raise error
+    return error.retry_after
+
+
+def pause(seconds: float) -> None:
+    """Wait; an interrupt ends it, and so does a cancellation of what this thread works on."""
+    check_cancelled()
+    time.sleep(seconds)
+    check_cancelled()
 
 
 session = Session()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from typing import Self
 
 from gpt_notebook.completion import Collector, Completion
 from gpt_notebook.protocol import Event, Token, Tokens
 
 
 class TokenStream(Iterator[Token]):
-    """The tokens of one sample as they come; closing it stops the generation."""
+    """The tokens of one sample as they come; closing it, or leaving its `with` block, stops the generation."""
 
     def __init__(self, events: Generator[Event, None, None]) -> None:
         """Begin before the first; nothing is asked until it is wanted."""
@@ -25,6 +26,12 @@ class TokenStream(Iterator[Token]):
             if isinstance(event, Tokens):
                 self._waiting.extend(event.tokens)
         return self._waiting.popleft()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Stop the generation; what had come is still in `completion`."""

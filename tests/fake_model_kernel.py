@@ -12,7 +12,7 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,9 @@ class FakeModelKernel:
             state="ready", pid=self.pid, source_hash=identity.source_hash(), prefix=sys.prefix
         )
         self.busy = False
+        self.refusals = 0
+        """While this is above 0, it has too many requests."""
+        self.retry_after: str | None = "1"
         self.calls: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         self.scripts: dict[str, Script | list[Event]] = {
             "/v1/generate": story(" upon", " a", " time"),
@@ -245,12 +248,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200 if kernel.status.state == "ready" else 503, encode(kernel.status))
         elif self.path == "/v1/stop":
             self._stop(force=body["force"])
+        elif kernel.refusals:
+            self._refuse()
         elif self.path in kernel.answers:
             answer = kernel.answers[self.path]
             answer = answer(body) if callable(answer) else answer
             self._json(answer.get("error", {}).get("status", 200), answer)
         else:
             self._follow(kernel.scripts[self.path], body)
+
+    def _refuse(self) -> None:
+        after = self.model_kernel.retry_after
+        headers = {} if after is None else {"Retry-After": after}
+        self._json(429, _error("rate_limit_exceeded", "64 requests are running or waiting: try again"), headers)
 
     def _stop(self, *, force: bool) -> None:
         if self.model_kernel.busy and not force:
@@ -273,9 +283,11 @@ class _Handler(BaseHTTPRequestHandler):
             stream.end()
         self.close_connection = True
 
-    def _json(self, status: int, body: Any) -> None:
+    def _json(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

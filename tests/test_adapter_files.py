@@ -61,7 +61,8 @@ def test_the_listing_tells_what_the_files_do(home):
     make(home / "adapters/.tmp-x")
     (home / "adapters/empty").mkdir()
     empty, pip, tale = adapter_files.listing(home)
-    assert (empty.name, empty.digest) == ("empty", "")
+    assert (empty.name, empty.digest, empty.problem) == ("empty", "", "incomplete")
+    assert (pip.problem, tale.problem) == (None, None)
     assert (pip.name, pip.base, pip.rank, pip.parameters, pip.loaded) == ("pip", "storyteller", 2, 14, False)
     assert pip.bytes == (home / "adapters/pip/adapter_model.safetensors").stat().st_size
     assert (tale.name, tale.base, tale.steps, tale.best) == ("tale", "other", (3,), 3)
@@ -93,8 +94,24 @@ def test_one_that_is_damaged_is_listed_by_its_name_and_hides_no_other(shape, hom
     )
     pip, zoe = adapter_files.listing(home)
     assert (pip.name, pip.parameters) == ("pip", 14)
-    assert (zoe.name, zoe.parameters) == ("zoe", 0)
+    assert (zoe.name, zoe.parameters, zoe.problem) == ("zoe", 0, "damaged")
     json.dumps([pip.parameters, zoe.parameters], allow_nan=False)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_one_that_was_cut_off_or_goes_on_is_damaged(change, home):
+    path = make(home / "adapters/zoe") / "adapter_model.safetensors"
+    weights = path.read_bytes()
+    path.write_bytes(weights[:change] if change < 0 else weights + b"0" * change)
+    (zoe,) = adapter_files.listing(home)
+    assert (zoe.name, zoe.problem) == ("zoe", "damaged")
+
+
+def test_one_that_is_pickled_is_listed_as_such(home):
+    place = make(home / "adapters/zoe")
+    (place / "adapter_model.safetensors").rename(place / "adapter_model.bin")
+    (zoe,) = adapter_files.listing(home)
+    assert (zoe.name, zoe.problem) == ("zoe", "pickled")
 
 
 def test_a_rank_without_end_is_damaged(home):

@@ -126,6 +126,21 @@ def test_a_stream_that_was_closed_has_what_had_come(model_kernel):
     assert (tokens.completion.text, tokens.completion.complete) == (" upon", False)
 
 
+def test_leaving_the_with_block_of_a_stream_stops_the_generation(model_kernel):
+    closed = threading.Event()
+
+    def script(stream: Stream, _body: dict) -> None:
+        stream.send(*story(" upon")[:2])
+        stream.wait_until_closed()
+        closed.set()
+
+    model_kernel.scripts["/v1/generate"] = script
+    with gpt.stream("Once") as tokens:
+        assert next(tokens).text == " upon"
+    assert closed.wait(10)
+    assert tokens.completion.text == " upon"
+
+
 def test_leaving_a_stream_early_stops_the_generation(model_kernel):
     gone = threading.Event()
 

@@ -10,6 +10,7 @@ import gpt_notebook
 
 PACKAGE = Path(gpt_notebook.__file__).parent
 SHARED = {
+    "byte_sizes",
     "visible_text",
     "protocol",
     "adapter_files",

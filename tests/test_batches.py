@@ -6,16 +6,24 @@ import json
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 from fake_model_kernel import Stream, batch, row
 
 import gpt_notebook as gpt
 from gpt_notebook import batches
+from gpt_notebook import session as session_module
 from gpt_notebook.batch_protocol import BatchStarted, RowFailed
 from gpt_notebook.display import progress
 from gpt_notebook.display.progress import Bar
-from gpt_notebook.errors import ConnectionLost, ContextLengthExceeded, GenerationInterrupted, PayloadTooLarge
+from gpt_notebook.errors import (
+    ConnectionLost,
+    ContextLengthExceeded,
+    GenerationInterrupted,
+    PayloadTooLarge,
+    TooManyRequests,
+)
 from gpt_notebook.protocol import Done
 from gpt_notebook.settings import Settings
 from gpt_notebook.testing import FakeEngine, serving
@@ -40,6 +48,34 @@ def test_several_samples_of_each_are_lists(model_kernel):
     answers = gpt.generate(["Once", "Twice"], n=2)
     assert [[each.index for each in samples] for samples in answers] == [[0, 1], [0, 1]]
     assert answers[0][1].seed == 8
+
+
+def test_a_list_waits_for_a_full_model_kernel_and_a_single_call_a_few_seconds_only(model_kernel, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(session_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+        model_kernel.refusals -= 1
+
+    monkeypatch.setattr(session_module, "pause", pause)
+    model_kernel.refusals = 60
+    assert len(gpt.generate(["Once", "Twice"])) == 2
+    for call, path in ((lambda: gpt.generate("Once"), "/v1/generate"), (lambda: gpt.next("Once"), "/v1/next")):
+        model_kernel.refusals = 60
+        begin = clock[0]
+        with pytest.raises(TooManyRequests, match="try again"):
+            call()
+        assert clock[0] - begin == session_module.PATIENCE
+        assert len(model_kernel.requests(path)) == session_module.PATIENCE + 1
+    model_kernel.refusals = 2
+    assert gpt.generate("Once").complete
+
+
+def test_one_that_does_not_say_when_is_not_waited_for(model_kernel):
+    model_kernel.refusals, model_kernel.retry_after = 1, None
+    with pytest.raises(TooManyRequests, match="try again"):
+        gpt.generate(["Once", "Twice"])
 
 
 def test_everything_that_is_asked_for_is_sent(model_kernel):

@@ -11,6 +11,7 @@ from fake_model_kernel import Stream, row
 
 import gpt_notebook as gpt
 from gpt_notebook import finished_rows
+from gpt_notebook import session as session_module
 from gpt_notebook.batch_protocol import BatchStarted, RowDone, RowFailed
 from gpt_notebook.errors import (
     ConnectionLost,
@@ -113,8 +114,8 @@ def test_a_seed_gives_every_row_seeds_of_its_own_also_where_it_goes_on(echo, mod
 
 
 def test_seeds_begin_again_where_there_are_no_larger_ones(echo, model_kernel):
-    gpt.map(["x", "y"], "{text}", seed=MAX_SEED - 1)
-    assert model_kernel.requests("/v1/batch")[0]["seeds"] == [MAX_SEED - 1, 0]
+    gpt.map(["x", "y", "z"], "{text}", seed=MAX_SEED - 1)
+    assert model_kernel.requests("/v1/batch")[0]["seeds"] == [MAX_SEED - 1, MAX_SEED, 0]
 
 
 def test_progress_is_told(echo):
@@ -231,6 +232,27 @@ def test_an_error_may_be_raised_instead(echo, model_kernel):
     assert caught.value.partial == ("1: x",)
 
 
+def test_a_full_model_kernel_is_waited_for(echo, model_kernel, monkeypatch):
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        model_kernel.refusals -= 1
+
+    monkeypatch.setattr(session_module, "pause", pause)
+    model_kernel.refusals = 20
+    assert gpt.map(["x", "y"], "{text}") == ["1: x", "1: y"]
+    assert pauses == [1.0] * 20
+
+
+def test_an_interrupt_ends_the_waiting_for_a_full_model_kernel(echo, model_kernel, monkeypatch):
+    monkeypatch.setattr(session_module, "pause", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    model_kernel.refusals = 1
+    with pytest.raises(MapInterrupted, match=r"^Interrupted after 0 of 2 rows"):
+        gpt.map(["x", "y"], "{text}")
+    assert len(asked(model_kernel)) == 1
+
+
 # --- going on -------------------------------------------------------------------------------------------------------
 
 
@@ -243,7 +265,7 @@ def test_what_failed_on_the_way_goes_on_where_it_was(echo, model_kernel, capsys)
     with pytest.warns(UserWarning, match="1 of 4 rows failed"):
         assert gpt.map(["x", "y", "z", None], "{text}") == ["1: x", "1: y", "2: z", None]
     assert asked(model_kernel) == [["x", "y", "z"], ["z"]]
-    assert capsys.readouterr().err == "going on: 3 of 4 rows were done before (resume=False begins anew)\n"
+    assert capsys.readouterr().err == "going on: 2 of 3 rows were done before (resume=False begins anew)\n"
 
 
 def test_an_interrupted_map_goes_on_where_it_was(echo, model_kernel):
@@ -260,7 +282,7 @@ def test_an_interrupted_map_goes_on_where_it_was(echo, model_kernel):
     assert asked(model_kernel)[1] == ["z"]
 
 
-def test_rows_that_failed_count_as_done_in_all_that_is_told(echo, capsys):
+def test_rows_that_failed_count_as_done_in_progress_but_not_as_done_before(echo, capsys):
     echo.fails = {"y": TOO_LONG}
     told = []
 
@@ -276,7 +298,7 @@ def test_rows_that_failed_count_as_done_in_all_that_is_told(echo, capsys):
     with pytest.warns(UserWarning, match="2 of 4 rows failed"):
         gpt.map(["x", "y", None, "z"], "{text}", on_progress=lambda done, _: told.append(done))
     assert told == [2, 3, 4]
-    assert capsys.readouterr().err.startswith("going on: 2 of 4 rows")
+    assert capsys.readouterr().err.startswith("going on: 1 of 3 rows")
 
 
 def test_a_cancelled_map_goes_on_where_it_was(echo):

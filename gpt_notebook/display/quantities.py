@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from gpt_notebook.byte_sizes import size
+
+__all__ = ["counted", "duration", "size"]
+
 
 def counted(count: int, noun: str) -> str:
     """Return a number of things."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes with the unit that suits it."""
-    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count} bytes"
 
 
 def duration(seconds: float) -> str:

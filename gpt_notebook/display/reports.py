@@ -10,6 +10,8 @@ from gpt_notebook.display.quantities import counted, duration, size
 from gpt_notebook.protocol import AdapterInfo, ModelInfo, Progress, RequestInfo, RunningJob, Status
 
 MEGABYTE = 10**6
+REQUESTS_SHOWN = 8
+"""Requests that have a line each; more are told together by model and state, with the time of the one that takes longest."""
 DIGEST_SHOWN = 12
 """How many characters of a digest are enough to tell adapters apart."""
 
@@ -125,7 +127,7 @@ def adapters_report(adapters: Sequence[AdapterInfo]) -> Report:
     rows = [
         (
             each.name,
-            f"loaded on {', '.join(each.models)}" if each.loaded else "",
+            f"loaded on {', '.join(each.models)}" if each.loaded else each.problem or "",
             str(each.rank or ""),
             f"{each.parameters:,}" if each.parameters else "",
             size(each.bytes) if each.bytes else "",
@@ -164,7 +166,8 @@ def progress_report(event: Progress) -> tuple[str, float | None]:
     if event.stage == "starting":
         return "starting the model kernel…", None
     if event.stage == "queued":
-        return f"waiting: {counted(event.done, 'request')} ahead", None
+        known = f"{counted(event.done, 'request')} ahead" if event.done else "the model kernel has too many requests"
+        return f"waiting: {known}", None
     if event.stage == "recording":
         return f"reading: {event.done:,} of {event.total:,} tokens", event.done / max(1, event.total)
     if event.stage == "computing":
@@ -195,12 +198,23 @@ def _loaded(models: Sequence[ModelInfo]) -> Table:
 
 
 def _running(requests: Sequence[RequestInfo]) -> Table:
+    groups: dict[tuple[str, ...], list[RequestInfo]] = {}
+    for each in requests:
+        alone = () if len(requests) > REQUESTS_SHOWN else (each.id,)
+        groups.setdefault((each.model, each.state, *alone), []).append(each)
     rows = [
-        (each.id, each.model, each.state, str(each.prompt_tokens), str(each.generated_tokens), f"{each.seconds:.1f} s")
-        for each in requests
+        (
+            group[0].id if len(group) == 1 else counted(len(group), "request"),
+            group[0].model,
+            group[0].state,
+            f"{sum(each.prompt_tokens for each in group):,}",
+            f"{sum(each.generated_tokens for each in group):,}",
+            f"{max(each.seconds for each in group):.1f} s",
+        )
+        for group in groups.values()
     ]
     columns = ("request", "model", "state", "prompt tokens", "generated tokens", "time")
-    return Table(columns, rows, "running requests", frozenset({3, 4, 5}))
+    return Table(columns, rows, "requests", frozenset({3, 4, 5}))
 
 
 def _jobs(jobs: Sequence[RunningJob]) -> Table:

@@ -62,12 +62,18 @@ class Request:
         own = self.work.generated if isinstance(self.work, Generation) else 0
         return own + self.generated_before + sum(each.generated for each in list(self._beside))
 
+    @property
+    def _waits(self) -> bool:
+        """Whether all that it generates has yet to have its first step."""
+        works = [work for each in (self, *self._beside) if isinstance(work := each.work, Generation)]
+        return bool(works) and not self.generated_before and all(work.first_step is None for work in works)
+
     def info(self) -> RequestInfo:
         """Return what it is doing."""
         return RequestInfo(
             id=self.id,
             model=self.model,
-            state=self.state,
+            state="queued" if self._waits else self.state,
             prompt_tokens=self.prompt_tokens,
             generated_tokens=self.generated,
             seconds=time.monotonic() - self.arrived,

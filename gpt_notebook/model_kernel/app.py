@@ -105,7 +105,8 @@ def create_app(kernel: ModelKernel, *, token: str, hosts: Collection[str] | None
         yield
         kernel.engine.close()
 
-    def refuse_while_stopping(request: Request) -> None:
+    # Were it no coroutine, every request would go through a pool of threads, which stay behind.
+    async def refuse_while_stopping(request: Request) -> None:
         if kernel.stopping and request.method == "POST":
             message = "the model kernel is stopping: try again in a moment"
             raise ModelKernelStopping(message)

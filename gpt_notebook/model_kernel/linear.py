@@ -25,6 +25,7 @@ from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from gpt_notebook.model_kernel import packed
+from gpt_notebook.model_kernel.threads import many
 
 if TYPE_CHECKING:
     from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
@@ -129,10 +130,11 @@ class Operator:
         if block is None:
             return self.plain(x)
         weights = self.packed if block.packed else None
-        if weights is None or x.dtype != self.weight.dtype:
-            out = self.plain(x)
-        else:
-            out = packed.multiply(x, weights, self.bias)
+        with many:
+            if weights is None or x.dtype != self.weight.dtype:
+                out = self.plain(x)
+            else:
+                out = packed.multiply(x, weights, self.bias)
         segments = block.at_head if self.is_head else block.segments
         return self._adapted(x, out, segments) if segments else out
 

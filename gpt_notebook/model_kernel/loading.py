@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import transformers
 
+from gpt_notebook.byte_sizes import size
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsupported
 from gpt_notebook.model_kernel import linear, model_config
 from gpt_notebook.model_kernel.attention import choice, watching
@@ -133,7 +134,9 @@ def _check_proportion(source: Source, config: Any, auto_class: Any) -> None:
     asked = sum(t.numel() * t.element_size() for t in itertools.chain(shapes.parameters(), shapes.buffers()))
     held = source.stored.elements * torch.float32.itemsize
     if asked > 2 * held + UNSTORED:
-        message = f"{source.name} is damaged: its config asks for {asked / MIB:,.0f} MiB of weights and its files hold {held / MIB:,.0f} MiB"
+        message = (
+            f"{source.name} is damaged: its config asks for {size(asked)} of weights and its files hold {size(held)}"
+        )
         raise ModelDamaged(message)
 
 

@@ -27,6 +27,7 @@ import torch
 
 from gpt_notebook import adapter_places
 from gpt_notebook.adapter_places import split
+from gpt_notebook.byte_sizes import size
 from gpt_notebook.errors import ModelNotFound, ModelUnreachable, OutOfMemory
 from gpt_notebook.model_kernel import hub, linear, loading, model_config, weights
 from gpt_notebook.model_kernel.adapters.adapters import Adapters
@@ -36,7 +37,7 @@ from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import DEFAULT_MODEL, Memory, ModelInfo, Progress
-from gpt_notebook.settings import MIB, Settings
+from gpt_notebook.settings import Settings
 
 if TYPE_CHECKING:
     from gpt_notebook.model_kernel.weights import Source
@@ -274,16 +275,22 @@ class Models:
             *((model.packed_bytes, model.unpack) for model in _oldest_first(held) if model.in_use),
         ]
         leaving = []
-        for size, leave in spared:
+        for spare, leave in spared:
             if excess <= 0:
                 break
-            if size:
+            if spare:
                 leaving.append(leave)
-                excess -= size
+                excess -= spare
+        if needed > self.budget:
+            message = (
+                f"{name} needs {size(needed)}, more than the whole budget of {size(self.budget)}: choose a smaller one, "
+                "or raise GPT_NOTEBOOK_MEMORY_BUDGET"
+            )
+            raise OutOfMemory(message)
         if excess > 0:
             message = (
-                f"{name} needs {needed / MIB:,.0f} MiB, and the budget of {self.budget / MIB:,.0f} MiB has no room for it "
-                f"({(needed - excess) / MIB:,.0f} MiB can be had, those in use stay): wait or unload a model (%gpt unload), "
+                f"{name} needs {size(needed)}, and of the budget of {size(self.budget)} only "
+                f"{size(max(0, needed - excess))} can be had, as those in use stay: wait or unload a model (%gpt unload), "
                 "choose a smaller one, or raise GPT_NOTEBOOK_MEMORY_BUDGET"
             )
             raise OutOfMemory(message)

@@ -16,13 +16,11 @@ from gpt_notebook.batch_protocol import BatchEvent, BatchRequest, BatchStarted, 
 from gpt_notebook.errors import GptNotebookError, RequestCancelled
 from gpt_notebook.model_kernel import prompts
 from gpt_notebook.model_kernel.admission import Request
+from gpt_notebook.model_kernel.batching.running import MOST_ROWS
 from gpt_notebook.model_kernel.prompts import Prompt
 from gpt_notebook.model_kernel.runner import Runner
 from gpt_notebook.protocol import Done, Finished, Token, Tokens
 
-IN_FLIGHT = 32
-"""Samples that run at once: a step reads all weights once for all of them, which from about here on gains little more,
-and their caches stay small."""
 PREPARED_AT_ONCE = 16
 """Prompts that are made in one go: a change of threads costs about as much as a short prompt."""
 
@@ -39,7 +37,7 @@ async def batch(
     run: RunRow,
     *,
     hub_token: str | None = None,
-    in_flight: int = IN_FLIGHT,
+    in_flight: int = MOST_ROWS,
 ) -> AsyncGenerator[BatchEvent]:
     """Yield the events of a batch.
 
@@ -48,7 +46,8 @@ async def batch(
         request: the prompts.
         run: what does a row.
         hub_token: for a model that must be fetched.
-        in_flight: how many samples may run at once.
+        in_flight: how many samples may run or wait to. The places that the background leaves to others are so many fewer
+            that some always wait, and take a place as soon as one is free.
 
     Raises:
         GptNotebookError: there can be no rows at all. When somebody cancels the batch, rows that run end as cancelled and

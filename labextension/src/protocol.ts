@@ -267,7 +267,7 @@ export interface Progress {
   done: number;
   /**
    * In bytes; for `recording` an attention in tokens, for `computing` in heads or tokens; for `queued`, how many
-   * requests are ahead in `done`.
+   * requests are ahead in `done`, 0 where that is not known.
    */
   total: number;
 }
@@ -351,6 +351,8 @@ export interface AdapterInfo {
   models: string[];
   /** How many requests use it now. */
   in_use: number;
+  /** What is wrong with its files; loading it says more. */
+  problem: "pickled" | "damaged" | "incomplete" | null;
 }
 
 /** The lengths of an array's axes, separated by commas; empty for a single number. */

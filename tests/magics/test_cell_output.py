@@ -131,6 +131,7 @@ def test_where_an_output_is_written_once_only_the_end_is(screen):
         ),
         (Progress(stage="reading", model="gpt2"), "loading gpt2…", None),
         (Progress(stage="queued", done=1), "waiting: 1 request ahead", None),
+        (Progress(stage="queued"), "waiting: the model kernel has too many requests", None),
     ],
 )
 def test_progress_says_what_and_how_much(event, text, fraction):

@@ -127,6 +127,20 @@ def test_status_is_a_readable_table(shell, calls):
     assert "<table" in output.data["text/html"]
 
 
+def test_many_requests_are_told_in_few_lines(shell, monkeypatch):
+    requests = [
+        RequestInfo(id=f"r{i}", model="m", state=state, prompt_tokens=500, generated_tokens=i, seconds=i)
+        for state, count in (("running", 32), ("queued", 1))
+        for i in range(count)
+    ]
+    monkeypatch.setattr(api, "status", lambda: replace(BUSY, requests=tuple(requests)))
+    shell.run("%gpt status")
+    text = line_of(shell)
+    assert re.search(r"^32 requests +m +running +16,000 +496 +31.0 s$", text, re.MULTILINE)
+    assert re.search(r"^r0 +m +queued +500 +0 +0.0 s$", text, re.MULTILINE)
+    assert "r31" not in text
+
+
 def test_status_without_a_model_kernel_says_so(shell, monkeypatch):
     monkeypatch.setattr(api, "status", lambda: Status(state="stopped"))
     shell.run("%gpt status")
@@ -305,6 +319,15 @@ def test_adapters_are_listed(shell, calls):
         *("0123456789ab", "storyteller"),
     ]
     assert "%%gpt -a ADAPTER" in text
+
+
+def test_an_adapter_that_cannot_be_used_says_what_is_wrong(shell, monkeypatch):
+    broken = [AdapterInfo(name=f"zoe-{what}", source="/a", problem=what) for what in ("pickled", "damaged")]
+    monkeypatch.setattr(api, "adapters", lambda: broken)
+    shell.run("%gpt adapters")
+    text = line_of(shell)
+    assert re.search(r"^zoe-pickled +pickled$", text, re.MULTILINE)
+    assert re.search(r"^zoe-damaged +damaged$", text, re.MULTILINE)
 
 
 def test_no_adapters_are_told_how_to_get_one(shell, calls, monkeypatch):

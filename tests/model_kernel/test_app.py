@@ -60,6 +60,17 @@ def test_adapters_are_listed():
         assert model_kernel.client().adapters() == adapters
 
 
+def test_a_request_starts_no_thread_that_would_stay_behind():
+    with serving(FakeEngine()) as model_kernel:
+        client = model_kernel.client()
+        before = set(threading.enumerate())
+        client.status()
+        client.models()
+        client.cancel(CancelRequest())
+        list(client.generate(STORY))
+        assert set(threading.enumerate()) == before
+
+
 def test_a_stream_numbers_its_events_and_ends_with_done():
     with serving(
         FakeEngine(

@@ -7,10 +7,12 @@ from contextlib import aclosing
 import pytest
 import torch
 
+from gpt_notebook.batch_protocol import BatchRequest
 from gpt_notebook.errors import GptNotebookError, OutOfMemory, TooManyRequests
 from gpt_notebook.model_kernel.batching import passes
 from gpt_notebook.model_kernel.engine import Engine
-from gpt_notebook.protocol import GenerateRequest, SamplingOptions, Started, Tokens
+from gpt_notebook.model_kernel.scheduler import Work
+from gpt_notebook.protocol import GenerateRequest, LoadRequest, SamplingOptions, Started, Tokens
 from gpt_notebook.settings import Settings
 from model_kernel.asking import all_of, completion, wait_for
 
@@ -30,15 +32,17 @@ def test_two_generations_come_on_together(tiny, shared_engine, monkeypatch):
     monkeypatch.setattr(passes, "read", read)
 
     async def both():
-        order = []
+        order, begun = [], []
 
         async def one(name):
             async for event in shared_engine.generate(request(tiny("llama"), max_new_tokens=20)):
+                if isinstance(event, Started):
+                    begun.append(name)
                 if isinstance(event, Tokens):
-                    order.append(name)  # noqa: PERF401 - as they come
+                    order.append(name)
 
         async def begin():
-            while [info.state for info in shared_engine.requests()] != ["running", "running"]:  # noqa: ASYNC110
+            while len(begun) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             both_there.set()
 
@@ -48,6 +52,41 @@ def test_two_generations_come_on_together(tiny, shared_engine, monkeypatch):
     order = wait_for(both())
     halfway = order[: len(order) // 2]
     assert halfway.count("a") == pytest.approx(halfway.count("b"), abs=2)
+
+
+def test_a_request_is_queued_until_its_first_step(tiny, shared_engine):
+    model, go_on = tiny("llama"), threading.Event()
+    all_of(shared_engine.load(LoadRequest(model=model)))
+
+    class Before(Work):
+        def step(self):
+            assert go_on.wait(10)
+            return False
+
+    def states():
+        return {info.state for info in shared_engine.requests()}
+
+    async def story():
+        asked = (
+            shared_engine.generate(request(model, max_new_tokens=3)),
+            shared_engine.batch(BatchRequest(prompts=("Once", "Twice"), model=model)),
+        )
+        for events in asked:
+            go_on.clear()
+            first = Before()
+            first.emit = lambda _: None
+            shared_engine._runner._scheduler.submit(first)
+            async with aclosing(events):
+                assert (await anext(events)).type in ("started", "batch_started")
+                further = asyncio.ensure_future(anext(events))
+                while not any(len(each._beside) or each.work for each in shared_engine._admission._requests.values()):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+                assert states() == {"queued"}
+                go_on.set()
+                await further
+                assert states() == {"running"}
+
+    wait_for(story())
 
 
 def test_a_failing_step_is_one_line_and_hurts_nobody_else(tiny, shared_engine, monkeypatch):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import shutil
 import threading
@@ -75,11 +76,25 @@ def test_a_budget_that_is_too_small_says_the_sizes_and_evicts_nothing(tmp_path, 
     load(engine, tiny())
     big = str(tiny_models.save(tmp_path / "big", "gpt2", n_layer=8))
     with pytest.raises(
-        OutOfMemory, match=r"needs .* MiB, and the budget of .* MiB has no room for it \(\d+ MiB can be had"
+        OutOfMemory, match=r"needs [\d.]+ kB, more than the whole budget of [\d.]+ kB: .*MEMORY_BUDGET$"
     ):
         load(engine, big)
     assert names(engine) == [tiny()]
     engine.close()
+
+
+def test_a_budget_that_others_take_says_what_can_be_had(room_for_two, copies):
+    a, b, c = copies
+    load(room_for_two, a)
+    load(room_for_two, b)
+    with contextlib.ExitStack() as using:
+        for loaded in room_for_two._models._loaded.values():
+            using.enter_context(loaded.used())
+        with pytest.raises(
+            OutOfMemory, match=r"needs [\d.]+ kB, and of the budget of [\d.]+ kB only [\d.]+ (kB|bytes) can be had"
+        ):
+            load(room_for_two, c)
+    assert names(room_for_two) == [a, b]
 
 
 def own(path):

@@ -53,7 +53,7 @@ class Adapters:
         self._asked: dict[tuple[str, str], str] = {}
         """By a model's fingerprint and the name that was asked for: the digest that this was the last time."""
         self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
-        """By directory: the stamp of its files, and their digest."""
+        """By directory: the stamp of its files, and their digest, while that is loaded."""
 
     # --- loading ----------------------------------------------------------------------------------------------------
 
@@ -184,6 +184,8 @@ class Adapters:
             if (each.model_fingerprint, each.digest) not in current:
                 self._gone(self._loaded.pop((each.model_fingerprint, each.digest)))
         self._asked = {place: digest for place, digest in self._asked.items() if (place[0], digest) in self._loaded}
+        loaded = {digest for _, digest in self._loaded}
+        self._digests = {place: known for place, known in self._digests.items() if known[1] in loaded}
 
     def _gone(self, adapter: LoadedAdapter) -> None:
         """Tell of an adapter that has been unloaded or replaced."""
@@ -194,6 +196,7 @@ class Adapters:
         """Let everything go."""
         self._loaded.clear()
         self._asked.clear()
+        self._digests.clear()
 
     # --- what there is ----------------------------------------------------------------------------------------------
 

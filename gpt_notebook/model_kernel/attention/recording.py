@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 import torch
 
 from gpt_notebook.attention_protocol import TensorName
+from gpt_notebook.byte_sizes import size
 from gpt_notebook.errors import ModelUnsupported, OutOfMemory
 from gpt_notebook.model_kernel.attention.capture import Capture, Text
 from gpt_notebook.model_kernel.attention.layout import Layout
@@ -19,7 +20,6 @@ from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.protocol import Progress
-from gpt_notebook.settings import MIB
 
 REPORT_TOKENS = 256
 """A text longer than this has its progress told."""
@@ -116,8 +116,8 @@ def check_budget(model: LoadedModel, n_tokens: int, budget: int) -> None:
 def _refuse_above(budget: int, needed: int, n_tokens: int, model: LoadedModel) -> None:
     if needed > budget:
         message = (
-            f"the attention of {n_tokens:,} tokens in {model.source.name} takes {needed / MIB:,.0f} MiB, and "
-            f"{budget / MIB:,.0f} MiB are set aside: take a shorter text or raise GPT_NOTEBOOK_ATTENTION_BUDGET"
+            f"the attention of {n_tokens:,} tokens in {model.source.name} takes {size(needed)}, and "
+            f"{size(budget)} are set aside: take a shorter text or raise GPT_NOTEBOOK_ATTENTION_BUDGET"
         )
         raise OutOfMemory(message)
 

@@ -63,8 +63,8 @@ class Apart:
         if self._background and not self._background[0].step():
             self._background.popleft()
         # What is there is there: when it alone is more than there may be, all that is only kept leaves.
-        while not self._memory.make_room(0) and self._memory.prefixes.drop_one():
-            pass
+        if not self._memory.make_room(0):
+            self._memory.prefixes.clear()
 
 
 class _Alone:

@@ -13,6 +13,7 @@ from gpt_notebook.model_kernel.attention import tiled
 from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
 from gpt_notebook.model_kernel.batching.cache import SequenceCache
 from gpt_notebook.model_kernel.batching.slots import Slots
+from gpt_notebook.model_kernel.threads import many
 
 WASTE = 4.0
 """How many times the keys that are needed may be read when all rows are computed together, which saves calls and copies;
@@ -100,12 +101,8 @@ def _sees_all_before(start: int, stop: int, window: int | None) -> bool:
 
 
 def _width(longest: int, capacity: int) -> int:
-    """Return how many keys of each slot are read when rows are computed together.
-
-    The whole room is contiguous, and a part of it may have to be copied first.
-    """
-    least = -(-longest // WIDTH) * WIDTH
-    return capacity if capacity <= 2 * least else least
+    """Return how many keys of each slot are read when rows are computed together."""
+    return min(-(-longest // WIDTH) * WIDTH, capacity)
 
 
 class Stepping:
@@ -209,11 +206,14 @@ def _weighed(
 ) -> torch.Tensor:
     """Return the values weighed for one query a row (row, head, 1, value dimension).
 
-    Two products of matrices: for a single query torch's own function is several times slower, in bfloat16 above all.
+    Two products of matrices: for a single query torch's own function is several times slower, in bfloat16 above all. The
+    keys stand on the left, where a part of a slot is read in place; on the right it would be copied first.
     """
     groups = keys.shape[1]
     grouped = torch.unflatten(query[:, :, 0], 1, (groups, -1))  # (row, key head, group, dimension)
-    scores = (grouped @ keys.transpose(-1, -2)).float()  # (row, key head, group, key)
+    with many:
+        scores = keys @ grouped.transpose(-1, -2)  # (row, key head, key, group)
+    scores = scores.transpose(-1, -2).float()  # (row, key head, group, key)
     if call.scaling is not None:
         scores = scores * call.scaling
     if call.softcap is not None:
@@ -225,5 +225,7 @@ def _weighed(
     else:
         sinks = torch.unflatten(call.sinks.float(), 0, (groups, -1))[None, :, :, None].expand(*scores.shape[:-1], 1)
         weights = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
-    weighed: torch.Tensor = weights.to(values.dtype) @ values  # (row, key head, group, value dimension)
+    weights = weights.to(values.dtype)
+    with many:
+        weighed: torch.Tensor = weights @ values  # (row, key head, group, value dimension)
     return weighed.flatten(1, 2)[:, :, None]

@@ -14,6 +14,7 @@ from gpt_notebook.model_kernel.batching import one_pass
 from gpt_notebook.model_kernel.batching.attending import Piece, Reading, Stepping
 from gpt_notebook.model_kernel.batching.slots import Slots
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.threads import sparing
 
 
 def read(model: LoadedModel, pieces: Sequence[Piece]) -> tuple[torch.Tensor, one_pass.OnePass]:
@@ -49,7 +50,7 @@ def step(
     """Read one more token of every running row; return the logits (row, vocabulary) after each."""
     stepping = Stepping(slots, observers or [None] * len(slots))
     names = layout_of(model).names if any(observers) else None
-    with linear.passing(_segments(adapters, model.device)):
+    with linear.passing(_segments(adapters, model.device)), sparing():
         logits, _ = one_pass.run(model, stepping, token_ids, slots.lengths, names=names)
     stepping.done()
     return logits

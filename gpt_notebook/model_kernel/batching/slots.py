@@ -1,7 +1,8 @@
 """The slots of the running rows: the keys and values of all of them in one tensor a layer, so that a step is one pass.
 
 The rows that run lie side by side from slot 0 on; when one leaves, the last one takes its place. The number of slots and
-their length grow by doubling, so that rows seldom have to be moved to larger ones. A step sees as many slots as rows run.
+their length are powers of two, so that rows seldom have to be moved to larger ones. When one of them has to grow, both
+become what the rows need by then, so that the other may shrink. A step sees as many slots as rows run.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from gpt_notebook.byte_sizes import size
 from gpt_notebook.errors import OutOfMemory
 from gpt_notebook.model_kernel.attention.recorder import Recorder
 from gpt_notebook.model_kernel.batching import passes
@@ -16,7 +17,6 @@ from gpt_notebook.model_kernel.batching.slots import capacity_for
 from gpt_notebook.model_kernel.generation import Generation, Sample
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.sampling import Logits
-from gpt_notebook.settings import MIB
 
 PIECE = {"cpu": 128, "cuda": 1024}
 """Tokens that are read at once: as long as a running stream may be held up without being seen to stop."""
@@ -51,6 +51,8 @@ class Incoming:
     recorder: Recorder | None = None
     read: ReadText | None = None
     """All of it, once it has been read."""
+    suspected: bool = False
+    """Whether a pass failed that it shared with others; it is read by itself from then on, to see if it is at fault."""
 
     @property
     def start(self) -> int:
@@ -133,14 +135,21 @@ class Texts:
             logits, _ = passes.read(self._model, pieces)
             rows = logits.cpu().numpy()  # (piece, vocabulary)
         except BaseException as error:  # noqa: BLE001 - whoever asked is told
-            # Together they may have been too much, or one of them is at fault: each is told.
-            for text in chosen:
-                failed(text.generation, error)
+            self._failed(chosen, error, failed)
             return
         for text, piece, row in zip(chosen, pieces, rows, strict=True):
             self._note_repeatable(piece)
             if not text.left:
                 text.read = ReadText(text.generation, text.waiting, piece.cache, text.recorder, row)
+
+    def _failed(self, together: Sequence[Incoming], error: BaseException, failed: OnError) -> None:
+        """End a text that failed by itself; of several each is read again alone, so that only the one at fault ends."""
+        if len(together) == 1:
+            failed(together[0].generation, error)
+            return
+        for text in together:
+            text.put_back()
+            text.suspected = True
 
     def _next(self, wanted: Callable[[Generation], bool]) -> Sequence[Incoming]:
         """Return the texts whose next pieces make the next pass.
@@ -155,13 +164,14 @@ class Texts:
         self._oldest_first = not self._oldest_first
         if not self._oldest_first:
             waiting.sort(key=lambda text: text.left)
-        if self._next_piece(waiting[0]) == self._piece:
+        if waiting[0].suspected or self._next_piece(waiting[0]) == self._piece:
             return waiting[:1]
         chosen, tokens = [], 0
         for text in waiting[:MOST_TOGETHER]:
-            if (size := self._next_piece(text)) + tokens <= self._piece and size < self._piece:
+            length = self._next_piece(text)
+            if length < self._piece and length + tokens <= self._piece and not text.suspected:
                 chosen.append(text)
-                tokens += size
+                tokens += length
         return chosen
 
     def _next_piece(self, text: Incoming) -> int:
@@ -221,8 +231,8 @@ class Texts:
         tokens = len(generation.prompt_ids) + capacity_for(generation.longest, self._model.context_length)
         needed = tokens * self._shape.bytes_per_token
         message = (
-            f"a prompt of {len(generation.prompt_ids):,} tokens and its completion need {needed / MIB:,.0f} MiB beside the "
-            f"weights, and the budget is {self._memory.budget / MIB:,.0f} MiB: lower --max, shorten the prompt, or raise "
+            f"a prompt of {len(generation.prompt_ids):,} tokens and its completion need {size(needed)} beside the "
+            f"weights, and the budget is {size(self._memory.budget)}: lower --max, shorten the prompt, or raise "
             "GPT_NOTEBOOK_CACHE_BUDGET"
         )
         return OutOfMemory(message)

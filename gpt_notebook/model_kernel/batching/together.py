@@ -60,7 +60,8 @@ class Together:
         self._texts.read(wanted=self._has_row_soon, alone=alone, failed=self._end)
         self._start_rows()
         self._running.step(failed=self._end)
-        for generation in going:
+        reading = set(self._texts.generations)  # also those that want no sample, but to be read
+        for generation in going - reading:
             if not generation.ended and all(sample.finish_reason is not None for sample in generation.samples):
                 self._end(generation)
 

@@ -158,6 +158,13 @@ def test_an_adapter_is_unloaded_by_the_name_it_was_asked_for(models, tiny, pip):
         models.unload(f"{tiny()}+pip")
 
 
+def test_nothing_is_remembered_of_adapters_that_have_left(models, tiny, pip):
+    wait_for(load_with(models, tiny(), "pip"))
+    assert list(models.adapters._digests) == [pip]
+    models.unload(f"{tiny()}+pip")
+    assert models.adapters._digests == {}
+
+
 def test_an_adapter_in_use_is_not_unloaded(models, tiny, pip):
     _, (loaded,) = wait_for(load_with(models, tiny(), "pip"))
     with loaded.used(), pytest.raises(ModelInUse, match=r"\+pip is in use by 1 request: wait"):

@@ -6,6 +6,7 @@ import pytest
 
 from gpt_notebook.model_kernel.batching.running import MOST_ROWS
 from gpt_notebook.model_kernel.batching.together import FOR_OTHERS
+from gpt_notebook.model_kernel.scoring import NextToken
 from model_kernel.batching.company import text
 from model_kernel.batching.conftest import PIECE
 
@@ -148,6 +149,20 @@ def test_a_cell_beside_a_table_of_equal_rows_is_answered_at_once(met):
     cells = [met.ask(text(6, 1000 + number), max_new_tokens=100) for number in range(FOR_OTHERS)]
     met.step(FOR_OTHERS)
     assert all(cell.ids for cell in cells)
+
+
+def test_who_wants_the_next_token_only_is_answered_though_others_are_read_first(met):
+    short = [met.ask(text(6, seed), max_new_tokens=3) for seed in range(4)]
+    asked = NextToken(short[0].generation.served, text(PIECE + 5, 10), 3)
+    said: list = []
+    asked.emit = said.append
+    met.way.add(asked)
+    met.step()
+    assert said == []
+    met.finish()
+    *tokens, end = said
+    assert len(tokens) == 3
+    assert end is None
 
 
 def test_who_asks_for_many_samples_leaves_rows_for_those_who_have_none(met):

@@ -78,6 +78,48 @@ def test_a_failure_in_reading_ends_that_request_only(error, at, company, alone, 
     assert met.answer(ids, max_new_tokens=5).ids == alone(ids, max_new_tokens=5)
 
 
+@pytest.mark.parametrize("error", [*SHORT_OF_MEMORY, ValueError("shapes"), PanicError()])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_text_that_fails_ends_none_of_those_it_was_read_with(error, recorded, company, alone, monkeypatch):
+    met, real, passes_with_bad = company(), passes.read, []
+    texts = [text(3, seed) for seed in range(5)]  # which fit one pass
+    bad = texts[2]
+
+    def read(model, pieces):
+        if any(list(piece.token_ids) == bad for piece in pieces):
+            passes_with_bad.append(len(pieces))
+            raise error
+        return real(model, pieces)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passes, "read", read)
+        heard = [met.ask(ids, max_new_tokens=6, attention=recorded) for ids in texts]
+        met.finish()
+    assert passes_with_bad == [len(texts), 1]
+    for ids, each in zip(texts, heard, strict=True):
+        assert each.error is (error if ids is bad else None)
+        assert each.ids == ([] if ids is bad else alone(ids, max_new_tokens=6))
+    assert met.answer(bad, max_new_tokens=6).ids == alone(bad, max_new_tokens=6)
+
+
+@pytest.mark.parametrize("error", SHORT_OF_MEMORY)
+def test_texts_that_are_too_much_together_are_read_one_by_one(error, company, alone, monkeypatch):
+    met, real = company(), passes.read
+    texts = [text(3, seed) for seed in range(5)]  # which fit one pass
+
+    def read(model, pieces):
+        if len(pieces) > 1:
+            raise error
+        return real(model, pieces)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passes, "read", read)
+        heard = [met.ask(ids, max_new_tokens=6) for ids in texts]
+        met.finish()
+    assert [each.error for each in heard] == [None] * len(texts)
+    assert [each.ids for each in heard] == [alone(ids, max_new_tokens=6) for ids in texts]
+
+
 @pytest.mark.parametrize("error", SHORT_OF_MEMORY)
 @pytest.mark.parametrize("left_before", [None, 0, 1])
 def test_too_little_memory_for_a_step_ends_the_newest_only(error, left_before, company, alone, monkeypatch):

@@ -58,7 +58,7 @@ def test_what_can_never_fit_is_refused_with_what_it_needs_and_what_there_is(leng
     finish_within_budget(met)
     assert isinstance(heard.error, OutOfMemory)
     message = str(heard.error)
-    assert re.search(rf"{length} tokens .* need .* MiB .* budget is .* MiB: lower --max, shorten the prompt", message)
+    assert re.search(rf"{length} tokens .* need .* kB .* budget is .* kB: lower --max, shorten the prompt", message)
     assert "GPT_NOTEBOOK_CACHE_BUDGET" in message
     assert "\n" not in message
     assert met.answer(text(20), max_new_tokens=5).ids
@@ -67,10 +67,12 @@ def test_what_can_never_fit_is_refused_with_what_it_needs_and_what_there_is(leng
 def test_what_a_refused_one_is_said_to_need_is_more_than_there_is(company, monkeypatch):
     per_token = company(of=LONG).shape.bytes_per_token
     met = company(of=LONG, budget=200 * per_token)
-    monkeypatch.setattr("gpt_notebook.model_kernel.batching.texts.MIB", per_token)  # so that it counts tokens
+    monkeypatch.setattr(
+        "gpt_notebook.model_kernel.batching.texts.size", lambda count: f"{count // per_token} tokens' bytes"
+    )
     heard = met.ask(text(150), max_new_tokens=40)
     met.finish()
-    needed, there_is = (int(number) for number in re.findall(r"(\d+) MiB", str(heard.error)))
+    needed, there_is = (int(number) for number in re.findall(r"(\d+) tokens' bytes", str(heard.error)))
     assert there_is == 200 < needed
 
 
