@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -36,6 +37,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import training_peers
 from own_model_kernel import GPT2, random_text, save_random_model
 from report import heading, row, spread
@@ -53,6 +55,7 @@ WARM_UP = 2
 NICENESS = 5
 """What a job adds to its own."""
 NEVER = 10**9
+OURS = "ours"
 LOOK_SECONDS = 0.01
 PROMISED_LOSS = 0.01
 PROMISED_EVENTS = 0.01
@@ -81,6 +84,15 @@ class Step(NamedTuple):
     """When it was told, in seconds since 1970."""
     loss: float
     tokens: int
+
+
+class Turn(NamedTuple):
+    """How a process trained while it was its turn."""
+
+    speed: float
+    """Tokens per second."""
+    cpu_seconds: float
+    """That a step took of all processors together, waiting in a loop for each other included."""
 
 
 def main() -> None:
@@ -135,9 +147,9 @@ class Side:
         environment = {**os.environ, "GPT_NOTEBOOK_DEVICE": "cpu", "GPT_NOTEBOOK_THREADS": str(threads)}
         self._process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=self._log)
 
-    def speed(self, count: int) -> float:
-        """Let it do so many steps, and return its tokens per second without the first of them."""
-        first = len(self.steps)
+    def turn(self, count: int) -> Turn:
+        """Let it do so many steps; the first of them is not counted in its speed."""
+        first, before = len(self.steps), self._cpu_seconds()
         self._process.send_signal(signal.SIGCONT)
         while len(self.steps) < first + count:
             if self._process.poll() is not None:
@@ -148,7 +160,11 @@ class Side:
         self._process.send_signal(signal.SIGSTOP)
         done = self.steps[first : first + count]
         seconds = statistics.median(later.time - before.time for before, later in itertools.pairwise(done))
-        return done[0].tokens / seconds
+        return Turn(done[0].tokens / seconds, (self._cpu_seconds() - before) / count)
+
+    def _cpu_seconds(self) -> float:
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
 
     def end(self) -> None:
         """End it, at whatever it does."""
@@ -162,54 +178,66 @@ def beside_peers(place: Path, model: str, method: str, dtype: str, options: argp
     place.mkdir()
     texts = [random_text(LENGTH, seed) for seed in range(options.steps * SAMPLES)]
     directory = job(place, model, texts, method=method, dtype=dtype, steps=options.steps)
-    steps = in_order(texts)
-    a_turn = (options.steps - WARM_UP) // options.rounds
-    speeds: dict[str, list[float]] = {}
-    with contextlib.ExitStack() as stack:
-        sides = {}
-        for name in ("ours", *options.peers):
-            if name == "ours":
-                sides[name] = start_job(directory, options.threads)
-            else:
-                given = training_peers.Given(
-                    peer=name,
-                    model=model,
-                    method=method,
-                    dtype=dtype,
-                    rank=RANK,
-                    learning_rate=LEARNING_RATES[method],
-                    threads=options.threads,
-                    niceness=NICENESS,
-                    steps=steps,
-                    lines=str(place / f"{name}.jsonl"),
-                )
-                sides[name] = start_peer(given, place / f"{name}.json")
-            stack.callback(sides[name].end)
-            sides[name].speed(WARM_UP)
-        for number in range(options.rounds):
-            for name in reversed(sides) if number % 2 else sides:
-                speeds.setdefault(name, []).append(sides[name].speed(a_turn))
-            print(f"{number + 1} of {options.rounds} with {method}, {dtype}", file=sys.stderr)
-    heading(f"{method}, {dtype}", "tokens/s", "ours is faster by", "", "losses apart by", "")
-    ours = sides.pop("ours")
-    row("a job", spread(speeds["ours"]), "", "", f"{ours.steps[0].loss:.3f} to {ours.steps[-1].loss:.3f}", "")
+    starts = {OURS: functools.partial(start_job, directory, options.threads)}
+    for name in options.peers:
+        given = training_peers.Given(
+            peer=name,
+            model=model,
+            method=method,
+            dtype=dtype,
+            rank=RANK,
+            learning_rate=LEARNING_RATES[method],
+            threads=options.threads,
+            niceness=NICENESS,
+            steps=in_order(texts),
+            lines=str(place / f"{name}.jsonl"),
+        )
+        starts[name] = functools.partial(start_peer, given, place / f"{name}.json")
+    sides, turns = take_turns(starts, options.rounds, (options.steps - WARM_UP) // options.rounds)
+    heading(f"{method}, {dtype}", "tokens/s", "ours is faster by", "", "CPU s a step", "losses apart by", "")
+    losses = f"{sides[OURS].steps[0].loss:.3f} to {sides[OURS].steps[-1].loss:.3f}"
+    row("a job", spread([each.speed for each in turns[OURS]]), "", "", cpu_seconds(turns[OURS]), losses, "")
     kept = True
-    for name, side in sides.items():
-        ratios = [mine / other for mine, other in zip(speeds["ours"], speeds[name], strict=True)]
+    for name in options.peers:
+        ratios = [mine.speed / other.speed for mine, other in zip(turns[OURS], turns[name], strict=True)]
         ratio, promised = statistics.median(ratios), PEERS[name].promised
-        apart = max(abs(a.loss - b.loss) / b.loss for a, b in zip(ours.steps, side.steps, strict=False))
-        said = "" if promised is None else f"promised {promised:g}: {met(ratio >= promised)}"
+        both = zip(sides[OURS].steps, sides[name].steps, strict=False)
+        apart = max(abs(mine.loss - other.loss) / other.loss for mine, other in both)
         kept &= (promised is None or ratio >= promised) and apart <= PROMISED_LOSS
         row(
             PEERS[name].name,
-            spread(speeds[name]),
+            spread([each.speed for each in turns[name]]),
             spread(ratios, 2),
-            said,
+            "" if promised is None else f"promised {promised:g}: {met(ratio >= promised)}",
+            cpu_seconds(turns[name]),
             f"{apart:.2%}",
             f"promised {PROMISED_LOSS:.0%}: {met(apart <= PROMISED_LOSS)}",
         )
     print()
     return kept
+
+
+def take_turns(
+    starts: dict[str, Callable[[], Side]], rounds: int, a_turn: int
+) -> tuple[dict[str, Side], dict[str, list[Turn]]]:
+    """Start everybody, let them take turns of so many steps, and return them, ended, with their turns."""
+    sides: dict[str, Side] = {}
+    turns: dict[str, list[Turn]] = {name: [] for name in starts}
+    with contextlib.ExitStack() as stack:
+        for name, start in starts.items():
+            sides[name] = start()
+            stack.callback(sides[name].end)
+            sides[name].turn(WARM_UP)
+        for number in range(rounds):
+            for name in reversed(starts) if number % 2 else starts:
+                turns[name].append(sides[name].turn(a_turn))
+            print(f"{number + 1} of {rounds}", file=sys.stderr)
+    return sides, turns
+
+
+def cpu_seconds(turns: Sequence[Turn]) -> str:
+    """Return what a step takes of all processors together."""
+    return f"{statistics.median(each.cpu_seconds for each in turns):.2f}"
 
 
 def in_order(texts: Sequence[str]) -> list[list[str]]:

@@ -5,7 +5,7 @@
     generate stream chat                    text from a prompt or a conversation
     map                                     a column of texts for a table
     finetune preview                        train a model on data, and see first what it will be shown
-    job jobs compare_jobs                   the trainings there are
+    job jobs compare_jobs delete_job        the trainings there are
     evaluate                                how well a model does on data
     rename_adapter delete_adapter export    what trainings have made, as files
     events                                  the same as it happens; Collector makes completions of it
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Interrupted, MapInterrupted
     from gpt_notebook.evaluation.functions import evaluate
     from gpt_notebook.evaluation.result import Evaluation
-    from gpt_notebook.fine_tuning.functions import compare_jobs, finetune, job, jobs, preview
+    from gpt_notebook.fine_tuning.functions import compare_jobs, delete_job, finetune, job, jobs, preview
     from gpt_notebook.fine_tuning.job import Job
     from gpt_notebook.identity import __version__
     from gpt_notebook.likelihood import Perplexity
@@ -97,6 +97,7 @@ __all__ = [
     "compare_jobs",
     "connect",
     "delete_adapter",
+    "delete_job",
     "evaluate",
     "events",
     "export",
@@ -150,6 +151,7 @@ _HOMES = {
     "attention": "attention_maps",
     "compare_jobs": "fine_tuning.functions",
     "delete_adapter": "adapter_management",
+    "delete_job": "fine_tuning.functions",
     "evaluate": "evaluation.functions",
     "export": "adapter_management",
     "finetune": "fine_tuning.functions",

@@ -7,13 +7,13 @@ before the screen.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt_notebook import adapter_places, arguments
+from gpt_notebook.asking import agreed
 from gpt_notebook.display import progress
 from gpt_notebook.display.quantities import counted, size
 from gpt_notebook.display.reports import Report, Table
@@ -24,8 +24,6 @@ from gpt_notebook.session import Model, session
 
 if TYPE_CHECKING:
     from gpt_notebook.job_protocol import ExportEvent, JobInfo
-
-YES = ("y", "yes")
 
 
 def rename_adapter(name: str, new_name: str) -> None:
@@ -59,7 +57,7 @@ def delete_adapter(name: str, step: int | None = None, *, force: bool = False) -
         JobInUse: the job that made it runs or is queued, or would go on from the step.
     """
     name, step = _name_and_step(_name(name), step)
-    if not arguments.true_or_false("force", force) and not _agreed(_question(name, step), name):
+    if not arguments.true_or_false("force", force) and not agreed(_question(name, step), name):
         return False
     request = DeleteAdapterRequest(name=name, step=step)
     session.ask(lambda client: client.delete_adapter(request))
@@ -181,20 +179,3 @@ def _what(name: str, info: AdapterInfo | None, job: JobInfo | None) -> str:
     steps = len(info.steps) if info is not None else 0
     parts = [f"its {counted(steps, 'step')}" if steps else "", "all that is known of its training" if job else ""]
     return " with ".join(filter(None, (f"{kind} {name}", " and ".join(filter(None, parts)))))
-
-
-def _agreed(question: str, name: str) -> bool:
-    """Whether somebody says yes.
-
-    Raises:
-        InvalidRequest: nobody can be asked.
-    """
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    in_notebook = shell is not None and hasattr(shell, "kernel")
-    if in_notebook or (sys.stdin is not None and sys.stdin.isatty()):
-        try:
-            return input(f"{question} [y/N] ").strip().lower() in YES
-        except (EOFError, NotImplementedError):  # what a notebook kernel raises where no front end takes answers
-            pass
-    message = f"{question} Nobody can be asked here: give force=True to delete {name}"
-    raise InvalidRequest(message, param="force")

@@ -24,7 +24,12 @@ from gpt_notebook.protocol import DEFAULT_MODEL, Done, Dtype, Failed, Progress, 
 DATA_PATH = "/v1/jobs/data"
 """Takes lines of JSON as its body, of any length, and answers with `DataInfo`."""
 
+COLUMNS = ("text", "prompt", "completion", "messages")
+"""What a row is made of."""
 MAX_PROBES = 16
+REPEATED = "repeated: what occurs twice is learned twice"
+RUN_TOGETHER = "with no space between prompt and completion: the two run together"
+"""How two warnings of a preview end: the one is shown faintly, for the other the notebook's side has better advice."""
 MAX_PREVIEWED = 50
 """Samples that a preview shows whole."""
 
@@ -129,7 +134,7 @@ class JobOptions:
         for name in ("max_steps", "batch_size", "micro_batch_size", "validate_every", "early_stopping", "save_every"):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, low=1)
-        for name in ("epochs", "learning_rate"):
+        for name in ("epochs", "learning_rate", "batch_size"):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, above=0, high=1e9)
         if self.warmup_steps is not None:
@@ -165,9 +170,15 @@ class JobRequest:
     options: JobOptions = field(default_factory=JobOptions)
     force: bool = False
     """Whether a job of this name goes on with other data or options than it was begun with."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """By `COLUMNS`: from which columns, or by which templates, the rows were made, so that others can be made alike. Rows tell
+    what a job is; this doesn't, and two requests that differ in it alone are the same."""
 
     def __post_init__(self) -> None:
         """Refuse a name that is none."""
+        if unknown := [name for name in self.columns if name not in COLUMNS]:
+            text = f"columns says where {', '.join(COLUMNS)} are from, not {unknown[0]!r}"
+            raise InvalidRequest(text, param="columns")
         check_digest("data", self.data)
         if self.validation is not None:
             check_digest("validation", self.validation)
@@ -343,10 +354,12 @@ class JobInfo:
     """One line more about the state, with the next action where there is one."""
     options: JobOptions
     """What was asked for."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """From which columns, or by which templates, its rows were made; {} where nobody said."""
     chosen: dict[str, Any] = field(default_factory=dict)
     """What the job chose where nothing was asked for, and what commands have changed since."""
     result: str | None = None
-    """The model string of what it has made so far: `model+name`, or a model's path; None before the first checkpoint."""
+    """The model string of what it has made so far: `model+name`, or a model's name; None before the first checkpoint."""
     directory: str
     pid: int | None = None
     """Of the process that runs it now."""

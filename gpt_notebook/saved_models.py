@@ -17,6 +17,7 @@ from typing import Any
 from gpt_notebook import adapter_files, adapter_places
 from gpt_notebook.adapter_places import NAME
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.job_files import publishing
 from gpt_notebook.protocol import DEFAULT_MODEL, ModelInfo
 from gpt_notebook.settings import Settings
 
@@ -62,6 +63,8 @@ def _path(base: str, settings: Settings) -> Path | None:
     # A bare name means a directory here only if there is a model in it: many a project has a directory called gpt2.
     if (path / "config.json").is_file() or (base.startswith(adapter_places.PATH_STARTS) and path.exists()):
         return path.absolute()
+    if (step := publishing.checkpoint(base, settings.home_directory())) is not None:
+        return step
     saved = directory(settings) / base
     return saved if NAME.fullmatch(base) and saved.is_dir() else None
 
@@ -72,7 +75,7 @@ def listing(settings: Settings) -> list[ModelInfo]:
         return [
             ModelInfo(
                 name=path.name,
-                source=str(path),
+                source=str(path.resolve()),
                 loaded=False,
                 bytes=sum(f.stat().st_size for f in path.glob("*.safetensors")),
             )

@@ -75,6 +75,7 @@ class FakeJobs:
             LIST_PATH: lambda _: {"jobs": [encode(self.info)] if self.info else []},
             "/v1/jobs/start": self._start,
             "/v1/jobs/command": self._command,
+            "/v1/jobs/forget": lambda _: {},
             "/v1/jobs/preview": lambda _: encode(self.preview),
         }
         kernel.scripts["/v1/jobs/events"] = self._follow

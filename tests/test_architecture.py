@@ -20,6 +20,7 @@ SHARED = {
     "job_protocol",
     "job_files",
     "turns",
+    "template_process",
     "suggestions",
     "errors",
     "settings",
@@ -43,7 +44,7 @@ HEAVY = {
 WIDGETS = {"anywidget", "ipywidgets", "traitlets", "numpy"}
 """What panels are made of, and what a notebook without one doesn't pay for."""
 FOR_TESTS = {"testing"}
-SEEN_BEFORE_TRAINING = {"choices", "estimate", "measures", "rows", "samples"}
+SEEN_BEFORE_TRAINING = {"arguments", "choices", "estimate", "lora_layers", "measures", "rows", "samples"}
 """What of a training the model kernel computes, too: before it begins, and of what it has made."""
 
 

@@ -10,6 +10,7 @@ from fake_jobs import INFO
 
 from gpt_notebook import cli
 from gpt_notebook.cli import job_arguments
+from gpt_notebook.cli.spoken import in_a_terminal
 from gpt_notebook.errors import WaitInterrupted
 from gpt_notebook.fine_tuning import functions as finetuning
 from gpt_notebook.fine_tuning.job import Job
@@ -100,9 +101,13 @@ def test_an_interrupt_while_waiting_leaves_the_job(capsys, fake_jobs, data, monk
         ("finetune DATA --max-step 3", 2, "did you mean --max-steps?"),
         ("finetune DATA --max-steps x", 2, "--max-steps needs a whole number, not 'x'"),
         ("finetune DATA --training-argument x", 2, "--training-argument needs a name=value"),
-        ("finetune DATA --max-steps 0", 1, "max_steps must be at least 1, not 0"),
+        ("finetune DATA --max-steps 0", 2, "--max-steps must be at least 1, not 0"),
+        ("finetune DATA --lora-rank 0", 2, "--lora-rank must be at least 1 and at most 1024, not 0"),
+        ("finetune DATA --preview --validation 3", 2, "--validation is a share of the data below 1"),
+        ("finetune DATA --validation nowhere.csv", 1, "nowhere.csv does not exist"),
+        ("jobs pip pause --force", 2, "--force goes with delete"),
         ("finetune nowhere.csv", 1, "nowhere.csv does not exist"),
-        ("finetune DATA --name Pip", 1, "'Pip' is no name for a job"),
+        ("finetune DATA --name Pip", 2, "'Pip' is no name for a job"),
         ("jobs pipp", 1, "did you mean pip?"),
         ("jobs pip pase", 2, "pause"),
     ],
@@ -118,7 +123,7 @@ def test_jobs_are_listed_and_one_is_shown(capsys, fake_jobs):
     assert "pip  running" in run(capsys, "jobs")[1]
     assert "job    pip · LoRA on storyteller" in run(capsys, "jobs", "pip")[1]
     fake_jobs.info = None
-    assert run(capsys, "jobs") == (0, "no job yet: gpt.finetune(data, name='…') starts one\n", "")
+    assert run(capsys, "jobs") == (0, "no job yet: gpt-notebook finetune FILE --name NAME starts one\n", "")
 
 
 def test_a_job_can_be_told_something(capsys, fake_jobs):
@@ -129,3 +134,28 @@ def test_a_job_can_be_told_something(capsys, fake_jobs):
 
 def test_commands_are_methods_of_a_job():
     assert all(callable(getattr(finetuning.Job, command)) for command in job_arguments.COMMANDS)
+
+
+def test_a_job_is_deleted_without_a_question_only_by_force(capsys, fake_jobs, model_kernel):
+    fake_jobs.info = dataclasses.replace(INFO, state="failed", reason="error")
+    code, _, err = run(capsys, "jobs", "pip", "delete")
+    assert code == 1
+    assert err.endswith("Nobody can be asked here: give --force to delete pip\n")
+    assert model_kernel.requests("/v1/jobs/forget") == []
+    assert run(capsys, "jobs", "pip", "delete", "--force")[0] == 0
+    assert model_kernel.requests("/v1/jobs/forget") == [{"job": "1f"}]
+
+
+@pytest.mark.parametrize(
+    ("message", "typed"),
+    [
+        ("give another name= for a new job, or force=True to go on", "give another --name for a new job, or --force to go on"),
+        ("pip is there, paused: job.resume() goes on", "pip is there, paused: gpt-notebook jobs pip resume goes on"),
+        ("lora belongs to method='lora'", "lora belongs to --method 'lora'"),
+        ("such as completion=' {label}'", "such as --completion ' {label}'"),
+        ("lora.rank must be at least 1", "--lora-rank must be at least 1"),
+        ("row 3: name= stays as model must", "row 3: --name stays as model must"),
+    ],
+)  # fmt: skip
+def test_messages_speak_of_options_and_commands(message, typed):
+    assert in_a_terminal(message, job="pip") == typed

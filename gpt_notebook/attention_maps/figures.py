@@ -62,6 +62,8 @@ SEQUENTIAL = tuple(
     for share, opacity in ((0.0, 0.0), (0.02, 0.08), (0.1, 0.2), (0.25, 0.38), (0.5, 0.64), (1.0, 1.0))
 )
 """Small weights get more colour than their share: on a dark page they would be lost."""
+OPAQUE = ((0.0, "rgb(226,238,252)"), (0.5, "rgb(128,180,240)"), (1.0, "rgb(16,94,184)"))
+"""Where numbers stand in the cells: Plotly writes them dark or white as suits the cell, and can't know the page behind it."""
 DIVERGING = (
     (0.0, "rgba(36,134,236,1)"),
     (0.5, "rgba(36,134,236,0)"),
@@ -188,7 +190,7 @@ def confusion_figure(counts: Any, names: Sequence[str], *, title: str) -> Figure
         y=labels,
         zmin=0,
         zmax=largest,
-        colorscale=SEQUENTIAL,
+        colorscale=OPAQUE,
         texttemplate="%{z}",
         hovertemplate="true %{y}<br>predicted %{x}<br>%{z} rows<extra></extra>",
         colorbar=_bar("rows", 0, largest),

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from gpt_notebook.job_protocol import Method, Schedule, TooLong
 from gpt_notebook.protocol import Dtype
 
-COMMANDS = ("pause", "resume", "stop", "cancel", "wait")
+COMMANDS = ("pause", "resume", "stop", "cancel", "wait", "delete")
 """What a job can be told here."""
 
 COLUMNS = ("text", "prompt", "completion", "messages")
@@ -96,6 +96,7 @@ def jobs(parser: argparse.ArgumentParser) -> None:
     """Add what `jobs` takes."""
     parser.add_argument("job", nargs="?", help="the name of one job, to see more of it")
     parser.add_argument("action", nargs="?", choices=COMMANDS, metavar="|".join(COMMANDS), help="what to tell it")
+    parser.add_argument("--force", action="store_true", help="delete it without asking")
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gpt_notebook.cli import job_arguments
-from gpt_notebook.errors import WaitInterrupted
+from gpt_notebook.cli import command_line, job_arguments
+from gpt_notebook.errors import InvalidRequest, WaitInterrupted
+
+if TYPE_CHECKING:
+    from gpt_notebook.display.reports import Report
 
 
 def finetune(parsed: argparse.Namespace) -> int:
     """Start a job, or show what it would be trained on."""
+    from gpt_notebook.cli.spoken import speaking
     from gpt_notebook.fine_tuning import functions as finetuning
 
     options = _options(vars(parsed))
@@ -18,41 +22,70 @@ def finetune(parsed: argparse.Namespace) -> int:
     if preview:
         for name in ("name", "force"):
             options.pop(name, None)
-        print(finetuning.preview(**options))
-        return 0
-    job = finetuning.finetune(**options)
+    try:
+        with speaking(options.get("name")):
+            if preview:
+                print(finetuning.preview(**options))
+                return 0
+            job = finetuning.finetune(**options)
+    except InvalidRequest as error:
+        if not _is_about_an_option(error, options):
+            raise
+        command_line.refuse("finetune", error.message)
     return _wait(job) if wait else 0
 
 
 def jobs(parsed: argparse.Namespace) -> int:
     """List the jobs, show one, or tell it something."""
+    from gpt_notebook.cli.commands import FAILED
+    from gpt_notebook.cli.spoken import speaking
     from gpt_notebook.display import job_reports
     from gpt_notebook.fine_tuning import functions as finetuning
     from gpt_notebook.fine_tuning import records as job_records
 
+    if parsed.force and parsed.action != "delete":
+        command_line.refuse("jobs", "--force goes with delete, which asks first without it")
     if parsed.job is None:
-        print(job_reports.jobs_report(job_records.infos()).text())
+        _print(job_reports.jobs_report(job_records.infos()))
         return 0
-    job = finetuning.job(parsed.job)
-    if parsed.action == "wait":
-        return _wait(job)
-    if parsed.action is not None:
-        getattr(job, parsed.action)()
-    print(job_reports.job_report(job.status).text())
+    with speaking(parsed.job):
+        job = finetuning.job(parsed.job)
+        if parsed.action == "wait":
+            return _wait(job)
+        if parsed.action == "delete":
+            return 0 if job.delete(force=parsed.force) else FAILED
+        if parsed.action is not None:
+            getattr(job, parsed.action)()
+    _print(job_reports.job_report(job.status), job.name)
     return 0
 
 
 def _wait(job: Any) -> int:
     from gpt_notebook.cli.commands import INTERRUPTED
+    from gpt_notebook.cli.spoken import speaking
     from gpt_notebook.display import job_reports
 
     try:
-        job.wait()
+        with speaking(job.name):
+            job.wait()
     except WaitInterrupted:
         print(f"{job.name} goes on:  gpt-notebook jobs {job.name}")
         return INTERRUPTED
-    print(job_reports.job_report(job.status).text())
+    _print(job_reports.job_report(job.status), job.name)
     return 0
+
+
+def _print(report: Report, job: str = "NAME") -> None:
+    from gpt_notebook.cli.spoken import in_a_terminal
+
+    print(in_a_terminal(report.text(), job=job))
+
+
+def _is_about_an_option(error: InvalidRequest, options: dict[str, Any]) -> bool:
+    """Whether an option's value makes no sense, rather than what is in a file."""
+    option = (error.param or "").partition(".")[0]
+    is_file = option == "data" or (option == "validation" and isinstance(options.get(option), str))
+    return option in options and not is_file
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

@@ -81,6 +81,8 @@ class Dataset:
         self._data = data if self._paths is not None else _kept(data)
         self.notes: list[str] = []
         """What the last reading took for granted, for people."""
+        self.warnings: list[str] = []
+        """What it saw that is probably not meant."""
         self.done = 0
         """How many rows have been read."""
 
@@ -112,6 +114,7 @@ class Dataset:
         """
         notes: dict[str, None] = {}
         self.done = joined = 0
+        self.warnings = []
         row: Row = {}
         for columns, where, record in self._records():
             try:
@@ -128,7 +131,7 @@ class Dataset:
             raise InvalidRequest(self._named(self._emptiness()), param=self._what)
         if joined == self.done:
             seen = row["prompt"][-JOINT:] + row["completion"][:JOINT]
-            self.notes.append(
+            self.warnings.append(
                 f"without a chat template nothing stands between prompt and completion, as in {seen!r}; a template puts something there, "
                 f"such as completion=' {{{_a_column(columns)}}}'"
             )

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from gpt_notebook.job_protocol import DataInfo
 
 
-def send(data: Dataset) -> DataInfo:
+def send(data: Dataset, *, warn: bool = True) -> DataInfo:
     """Send data and return what they are known by from then on; the same data are kept once.
+
+    Args:
+        data: What to send.
+        warn: Whether to say what is probably not meant, too.
 
     Raises:
         InvalidRequest: a row can't be learnt from, which is named.
@@ -23,8 +27,8 @@ def send(data: Dataset) -> DataInfo:
     """
     with contextlib.closing(progress.bar("reading the data: rows")) as bar:
         info = session.ask(lambda client: client.upload(_shown(data, bar)))
-    if data.notes:
-        progress.note("; ".join(data.notes))
+    if said := [*data.notes, *(data.warnings if warn else ())]:
+        progress.note("; ".join(said))
     return info
 
 

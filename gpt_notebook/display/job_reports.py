@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,13 +32,17 @@ REASONS = {
 def job_report(info: JobInfo) -> Report:
     """Say how a job is, and how to use what it has made."""
     method = "LoRA" if info.options.method == "lora" else "all weights"
-    facts = [("job", f"{info.name} · {method} on {info.model}"), ("state", state_text(info)), ("step", step_text(info))]
+    facts = [
+        ("job", f"{info.name} · {method} on {info.model}"),
+        ("state", state_text(info, at=_now(info))),
+        ("step", step_text(info)),
+    ]
     if losses := losses_text(info):
         facts.append(("loss", losses))
     if info.checkpoints:
         facts.append(("checkpoints", _checkpoints(info.checkpoints)))
     if info.result is not None:
-        facts.append(("use it", f"%%gpt -m {info.result}"))
+        facts.append(("use it", use_text(info.result, best=_best_of(info))))
     return Report((Table(("", ""), facts),), _next(info))
 
 
@@ -58,7 +63,7 @@ def jobs_report(infos: Sequence[JobInfo]) -> Report:
         for each in infos
     ]
     columns = ("job", "state", "step", "loss", "validation", "model", "use it as")
-    return Report((Table(columns, rows, numeric=frozenset({3, 4})),), "gpt.job(name) is one of them")
+    return Report((Table(columns, rows, numeric=frozenset({3, 4})),), f"{_as_of(infos)}gpt.job(name) is one of them")
 
 
 def comparison_report(rows: Sequence[dict[str, Any]]) -> Report:
@@ -71,9 +76,27 @@ def comparison_report(rows: Sequence[dict[str, Any]]) -> Report:
     return Report((Table(columns, lines, numeric=frozenset(range(1, len(columns)))),))
 
 
-def state_text(info: JobInfo) -> str:
-    """Return a job's state in words, with its reason and how long it will still take."""
-    parts = [short_state(info)]
+def use_text(result: str, *, best: str | None) -> str:
+    """Return the line that uses what a job has made, and the one for its best where that is another."""
+    return f"%%gpt -m {result}" + (f" · the best: %%gpt -m {best}" if best else "")
+
+
+def made(info: JobInfo) -> str:
+    """Return what a job has made, in words."""
+    return f"the {'adapter' if info.options.method == 'lora' else 'model'} {info.name}"
+
+
+def state_text(info: JobInfo, *, at: str = "") -> str:
+    """Return a job's state in words, with its reason and how long it will still take.
+
+    Args:
+        info: The job.
+        at: The time at which this is true, where it soon is no more.
+    """
+    # A message tells the reason, and more.
+    parts = [info.state if info.message and info.reason else short_state(info)]
+    if at:
+        parts.append(f"at {at}")
     if info.state == "running" and info.seconds_left is not None:
         parts.append(f"about {duration(info.seconds_left)} left")
     if info.state == "running" and info.tokens_per_second:
@@ -86,7 +109,9 @@ def state_text(info: JobInfo) -> str:
 def short_state(info: JobInfo) -> str:
     """Return a job's state in a few words."""
     if info.state == "queued":
-        return "queued" if not info.position else f"queued, {counted(info.position, 'job')} before it"
+        if info.position is None:
+            return "queued"
+        return f"queued, {counted(info.position, 'job')} before it" if info.position else "starting"
     reason = REASONS.get(info.reason or "", "")
     return f"{info.state} ({reason})" if reason else info.state
 
@@ -131,6 +156,24 @@ def _checkpoints(found: Sequence[CheckpointInfo]) -> str:
         newest.insert(0, "…")
         newest[1:1] = [f"{each.step:,} (best)" for each in found[:-SHOWN_STEPS] if each.best]
     return f"{', '.join(newest)} · {size(sum(each.bytes for each in found))}"
+
+
+def _now(info: JobInfo) -> str:
+    """Return the time, for a job that will soon be different; a notebook keeps what it shows."""
+    return "" if info.state == "paused" or info.state in ENDED else time.strftime("%H:%M")
+
+
+def _as_of(infos: Sequence[JobInfo]) -> str:
+    now = next(filter(None, map(_now, infos)), "")
+    return f"at {now}; " if now else ""
+
+
+def _best_of(info: JobInfo) -> str | None:
+    """Return the model string of the best checkpoint; None where that is the newest, or only the newest can be used."""
+    if info.options.method != "lora" or not info.checkpoints:
+        return None
+    newest = max(info.checkpoints, key=lambda each: each.step)
+    return f"{info.result}:best" if not newest.best and any(each.best for each in info.checkpoints) else None
 
 
 def _next(info: JobInfo) -> str:

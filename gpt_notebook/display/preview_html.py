@@ -1,6 +1,6 @@
 """How a preview of data looks: what is in them, and some samples with the tokens that count in the loss marked.
 
-In HTML those stand on the theme's accent; in plain text between ⟦ and ⟧.
+In HTML those stand on the theme's accent, the others on grey; in plain text between ⟦ and ⟧.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from gpt_notebook.display import completion_html, token_html
 from gpt_notebook.display.job_reports import estimate_text
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.display.reports import Table
-from gpt_notebook.job_protocol import Preview, PreviewedSample
+from gpt_notebook.job_protocol import REPEATED, Preview, PreviewedSample
 from gpt_notebook.visible_text import visible
 
 SHOWN_TOKENS = 400
 """Of one sample; a longer one ends with how many more there are."""
 OPENING, CLOSING = "⟦", "⟧"
-LEGEND = "shaded tokens count in the loss; the others are only read"
+LEGEND = "tokens on colour count in the loss; those on grey are only read"
 LEGEND_OF_TEXT = f"what stands between {OPENING} and {CLOSING} counts in the loss; the rest is only read"
 
 
@@ -35,8 +35,14 @@ def html(preview: Preview) -> str:
     """Return a preview as a page of HTML without script."""
     samples = "".join(completion_html.heading(_title(each)) + _tokens(each) for each in preview.shown)
     style = token_html.STYLE if preview.shown else ""
-    footer = LEGEND if preview.shown else ""
-    return completion_html.page(style + _table(preview).html() + samples, notices=preview.warnings, footer=footer)
+    footer = "; ".join((*_faint(preview), *((LEGEND,) if preview.shown else ())))
+    notices = [line for line in preview.warnings if line not in _faint(preview)]
+    return completion_html.page(style + _table(preview).html() + samples, notices=notices, footer=footer)
+
+
+def _faint(preview: Preview) -> list[str]:
+    """Return the warnings that are often meant so."""
+    return [line for line in preview.warnings if line.endswith(REPEATED)]
 
 
 def _table(preview: Preview) -> Table:

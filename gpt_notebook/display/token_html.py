@@ -23,9 +23,13 @@ _STRONGEST_SHADE = 60
 _MARK = 28
 """Percent of accent behind a token that is marked."""
 
+_FAINT_MARK = 16
+"""Percent of grey behind one that isn't, so that it can be seen where it ends."""
+
 _LEGEND = (1.0, 0.5, 0.1, 0.01, _DARKEST)
 
 _ACCENT = "var(--jp-brand-color1, #1976d2)"
+_GREY = "var(--jp-content-font-color3, #9e9e9e)"
 
 _FAINT = {" ": '<i class="space"> </i>', "\n": '<i class="line">\n</i>', "\t": '<i class="tab">\t</i>'}
 
@@ -50,7 +54,7 @@ def tokens(items: Sequence[Token]) -> str:
 
 
 def marked(items: Sequence[Token], marks: Sequence[bool]) -> str:
-    """Return the tokens, those with a mark on the accent; where a page strips styles a tooltip still tells them apart."""
+    """Return the tokens, those with a mark on the accent, the others on grey; where a page strips styles a tooltip still tells them apart."""
     return completion_html.tokens("".join(map(_marked_span, items, marks)))
 
 
@@ -67,7 +71,8 @@ def _span(token: Token) -> str:
 
 def _marked_span(token: Token, mark: bool) -> str:  # noqa: FBT001 - goes over two lists at once
     says = "counts" if mark else "is only read"
-    style = f' style="background:color-mix(in srgb, {_ACCENT} {_MARK}%, transparent)"' if mark else ""
+    colour, share = (_ACCENT, _MARK) if mark else (_GREY, _FAINT_MARK)
+    style = f' style="background:color-mix(in srgb, {colour} {share}%, transparent)"'
     return (
         f'<span title="{escape(quoted(token.text, token.bytes))}  id {token.id}, {says}"{style}>{_body(token)}</span>'
     )

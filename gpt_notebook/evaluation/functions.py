@@ -88,7 +88,7 @@ def evaluate(
     functions = metric_functions.functions(metric)
     dataset = Dataset(data, text=text, prompt=prompt, completion=completion, messages=messages)
     rows = list(dataset.rows())
-    for note in dataset.notes:
+    for note in (*dataset.notes, *dataset.warnings):
         progress.note(note)
     wanted = _expected(rows, needed="metric" if functions else "labels" if labels else None)
     task = _Task(

@@ -29,17 +29,24 @@ def curve_picture(figure: Any) -> str:
         parts.append(text(value, across.start - 6, y + 4, anchor="end"))
     legend = WIDTH - margin.r
     for curve, points in reversed(curves):
-        color = (curve.line.color if curve.line is not None else None) or layout.font.color
+        color = curve.line.color or curve.marker.color or layout.font.color
         parts += _drawn(curve, [(across.place(x), upward.place(y)) for x, y in points], color)
         legend -= TITLE_LETTER * len(curve.name or "")
         parts.append(text(escape(curve.name or "", quote=False), legend, margin.t - 8, size=TITLE))
-        parts.append(f'<path d="M{legend - 22} {margin.t - 13}h16" stroke="{color}" stroke-width="2"/>')
+        parts.append(_sign(curve, legend - 14, margin.t - 13, color))
         legend -= 36
     parts += [
         text(layout.xaxis.title.text, (across.start + across.end) / 2, layout.height - 10, anchor="middle", size=TITLE),
         text(layout.yaxis.title.text, 14, (upward.start + upward.end) / 2, anchor="middle", size=TITLE, turn=-90),
     ]
     return picture(parts, WIDTH, layout.height, color=layout.font.color)
+
+
+def _sign(curve: Any, x: float, y: float, color: str) -> str:
+    """Return what stands for a curve before its name: a bit of its line, or a point where it has only those."""
+    if curve.mode == "markers":
+        return f'<circle cx="{x}" cy="{y}" r="{(curve.marker.size or 6) / 2:g}" fill="{color}"/>'
+    return f'<path d="M{x - 8} {y}h16" stroke="{color}" stroke-width="2"/>'
 
 
 def _finite(x: Any, y: Any) -> bool:
@@ -49,7 +56,9 @@ def _finite(x: Any, y: Any) -> bool:
 def _drawn(curve: Any, places: Sequence[tuple[float, float]], color: str) -> list[str]:
     """Return a curve's line, and its points where it has any or is only one."""
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    parts = [f'<path d="M{line}" fill="none" stroke="{color}" stroke-width="{curve.line.width or 2}"/>'] if line else []
+    parts = []
+    if line and curve.mode != "markers":
+        parts.append(f'<path d="M{line}" fill="none" stroke="{color}" stroke-width="{curve.line.width or 2}"/>')
     if "markers" in (curve.mode or "") or len(places) == 1:
         sizes = curve.marker.size if isinstance(curve.marker.size, Sequence) else [curve.marker.size or 6] * len(places)
         parts += [

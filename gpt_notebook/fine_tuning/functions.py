@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -12,19 +13,22 @@ from gpt_notebook.data import upload as data_upload
 from gpt_notebook.data.dataset import Dataset
 from gpt_notebook.data.preview import Preview
 from gpt_notebook.display import job_reports, progress
-from gpt_notebook.errors import DataNotFound, InvalidRequest, JobNotFound
+from gpt_notebook.errors import DataNotFound, GptNotebookError, InvalidRequest, JobNotFound
 from gpt_notebook.fine_tuning import records as job_records
 from gpt_notebook.fine_tuning.job import Job
 from gpt_notebook.fine_tuning.options import Options, job_options, share
 from gpt_notebook.job_files import history
 from gpt_notebook.job_protocol import (
     ENDED,
+    RUN_TOGETHER,
     Estimate,
     JobInfo,
     JobOptions,
     JobRequest,
     JobStarted,
+    JobState,
     PreviewRequest,
+    StateChanged,
     StepDone,
     Validated,
     check_name,
@@ -34,6 +38,15 @@ from gpt_notebook.session import Model, session
 LONG_SECONDS = 60.0
 MUCH_MEMORY = 10**9
 """From these on an estimate is worth a line."""
+EARLIER: dict[JobState, str] = {
+    "queued": "waited",
+    "running": "lost its process",
+    "paused": "paused",
+    "succeeded": "come to its end",
+    "failed": "failed",
+    "cancelled": "been cancelled",
+}
+"""How a job was, after "it had"."""
 
 
 def finetune(
@@ -86,7 +99,8 @@ def finetune(
     sent, checked = asked.send()
     estimate = None if name is not None and _is_there(name) else _estimate(asked, sent, checked)
     started = _started(asked, JobRequest(
-        data=sent, validation=checked, model=asked.model, name=name, options=asked.options, force=force
+        data=sent, validation=checked, model=asked.model, name=name, options=asked.options, force=force,
+        columns={field: column for field, column in columns.items() if column is not None},
     ))  # fmt: skip
     for line in _lines(started, estimate):
         progress.note(line)
@@ -121,8 +135,9 @@ def preview(
     columns = {"text": text, "prompt": prompt, "completion": completion, "messages": messages}
     samples = arguments.whole_number("samples", samples)
     asked = _Asked.of(data, validation, columns, model, options)
-    sent, checked = asked.send()
-    return _preview(asked, sent, checked, samples)
+    sent, checked = asked.send(warn=False)
+    found = _preview(asked, sent, checked, samples)
+    return dataclasses.replace(found, warnings=_warnings(found.warnings, asked.data.warnings))
 
 
 class Jobs(list[Job]):
@@ -148,6 +163,25 @@ def job(name: str) -> Job:
         JobNotFound: there is none; says which was probably meant.
     """
     return Job(job_records.find(arguments.string("name", name)))
+
+
+def delete_job(name: str, *, force: bool = False) -> bool:
+    """Delete a job, of whatever state unless it runs, with its checkpoints and the adapter or the model that it has made.
+
+    Args:
+        name: The job's.
+        force: Whether not to ask first.
+
+    Returns:
+        Whether it was deleted: False where the answer was no.
+
+    Raises:
+        InvalidRequest: nobody can be asked here, and `force` is off.
+        JobNotFound: there is none; says which was probably meant.
+        JobInUse: it runs, or another goes on from what it has made.
+        ModelInUse: requests are using what it has made.
+    """
+    return job(name).delete(force=force)
 
 
 class Comparison(list[dict[str, Any]]):
@@ -207,10 +241,19 @@ class _Asked:
         apart = None if portion is not None else Dataset(validation, what="validation", **columns)
         return cls(Dataset(data, **columns), apart, name, checked)
 
-    def send(self) -> tuple[str, str | None]:
-        """Send the data, and return the digests of both."""
-        checked = None if self.validation is None else data_upload.send(self.validation).digest
-        return data_upload.send(self.data).digest, checked
+    def send(self, *, warn: bool = True) -> tuple[str, str | None]:
+        """Send the data, and return the digests of both; `warn` says also what is probably not meant."""
+        checked = None if self.validation is None else data_upload.send(self.validation, warn=warn).digest
+        return data_upload.send(self.data, warn=warn).digest, checked
+
+
+def _warnings(found: Sequence[str], advice: Sequence[str]) -> tuple[str, ...]:
+    """Return what a model has against data, with advice instead of the bare fact that prompt and completion run together.
+
+    A model with a chat template has nothing against that, and then the advice is none.
+    """
+    others = [line for line in found if not (advice and line.endswith(RUN_TOGETHER))]
+    return (*(advice if len(others) < len(found) else ()), *others)
 
 
 def _started(asked: _Asked, request: JobRequest) -> JobStarted:
@@ -243,7 +286,7 @@ def _is_there(name: str) -> bool:
 def _lines(started: JobStarted, estimate: Estimate | None) -> list[str]:
     """Say in a line or two what has become of a call."""
     info = started.job
-    lines = [_started_line(started)]
+    lines = [_started_line(started, _came_from(info) if started.resumed else "")]
     if estimate is not None and not started.attached:
         is_tight = estimate.bytes > estimate.free
         if is_tight or estimate.bytes >= MUCH_MEMORY or (estimate.seconds or 0) >= LONG_SECONDS:
@@ -252,11 +295,26 @@ def _lines(started: JobStarted, estimate: Estimate | None) -> list[str]:
     return lines
 
 
-def _started_line(started: JobStarted) -> str:
+def _came_from(info: JobInfo) -> str:
+    """Return in words how a job was before it was queued again; "" where its events don't tell."""
+    states: list[StateChanged] = []
+    with contextlib.suppress(GptNotebookError):
+        states = [event for event in job_records.Record(info.id).refresh() if isinstance(event, StateChanged)]
+    queued = max((place for place, event in enumerate(states) if event.state == "queued"), default=0)
+    if not queued:
+        return ""
+    before = states[queued - 1]
+    if before.reason == "died":
+        return ": its process had died"
+    reason = job_reports.REASONS.get(before.reason or "", "")
+    return f": it had {EARLIER[before.state]}{f' ({reason})' if reason else ''}"
+
+
+def _started_line(started: JobStarted, came_from: str) -> str:
     info = started.job
     steps = job_reports.step_text(info, bar=False)
     if started.resumed:
-        return f"{info.name} goes on at step {info.step:,}: its process had died"
+        return f"{info.name} goes on at step {info.step:,}{came_from}"
     if not started.attached:
         where = job_reports.short_state(info) if info.position else "started"
         return f"{info.name}: {where}, {'LoRA' if info.options.method == 'lora' else 'all weights'} of {info.model}"

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from gpt_notebook import arguments
+from gpt_notebook.asking import agreed
 from gpt_notebook.cancellation import Cancellation
 from gpt_notebook.display import job_reports, progress
+from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import (
     GptNotebookError,
     JobError,
@@ -28,11 +30,13 @@ from gpt_notebook.fine_tuning import records as job_records
 from gpt_notebook.fine_tuning.waiting import Waiting
 from gpt_notebook.job_files import history
 from gpt_notebook.job_protocol import (
+    COLUMNS,
     ENDED,
     CheckpointInfo,
     CommandDone,
     CommandName,
     CommandRequest,
+    ForgetRequest,
     JobEvent,
     JobInfo,
     JobState,
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGED_SECONDS = 10.0
 """How long to wait until a job has obeyed: it does so between two steps."""
+LAST_WORD_SECONDS = 1.0
+"""How long to wait for the answer of a job that has ended."""
 RETRY_SECONDS = 0.1
 STATES: tuple[JobState, ...] = get_args(JobState)
 
@@ -129,7 +135,7 @@ class Job:
         Returns:
             A DataFrame, or where pandas isn't installed a list of dicts.
         """
-        return job_metrics.as_table(job_metrics.metrics(self._counted()))
+        return job_metrics.as_table(job_metrics.metrics(self._counted()), job_metrics.COLUMNS)
 
     def samples(self) -> Any:
         """Return what it made of each probe, by step; a table as `metrics` gives it."""
@@ -144,6 +150,8 @@ class Job:
     def evaluate(self, data: Any, **options: Any) -> Evaluation:
         """Measure what it has made on data, with the arguments of `gpt.evaluate`, such as `metric=`.
 
+        Columns and templates are those of its training, unless some are given.
+
         Raises:
             JobError: it has made nothing yet.
         """
@@ -153,7 +161,8 @@ class Job:
         if info.result is None:
             message = f"{info.name} has no checkpoint yet: wait for the first, as in job.wait()"
             raise JobError(message)
-        return evaluation.evaluate(info.result, data, **options)
+        columns = {} if any(options.get(name) is not None for name in COLUMNS) else info.columns
+        return evaluation.evaluate(info.result, data, **{**options, **columns})
 
     def _counted(self) -> list[JobEvent]:
         return history.counted(self._record.refresh())
@@ -177,12 +186,20 @@ class Job:
         return self._tell("cancel")
 
     def set_learning_rate(self, learning_rate: float) -> Self:
-        """Change the highest learning rate from the next step on; the schedule goes on falling from there."""
+        """Change the learning rate of the next step, from which the schedule then falls to its end; a warm-up is over."""
         return self._tell("learning_rate", arguments.number("learning_rate", "float", learning_rate))
 
     def set_max_steps(self, max_steps: int) -> Self:
         """Change how many steps it has in all."""
         return self._tell("max_steps", arguments.positive("max_steps", max_steps))
+
+    def delete(self, *, force: bool = False) -> bool:
+        """Delete it with its checkpoints and the adapter or the model that it has made; see `gpt.delete_job`."""
+        info = self.status
+        if not arguments.true_or_false("force", force) and not agreed(_question(info), info.name):
+            return False
+        session.ask(lambda client: client.forget_job(ForgetRequest(job=self.id)))
+        return True
 
     def _tell(self, command: CommandName, value: float | None = None) -> Self:
         """Have a command written down, and wait a moment for the job to obey.
@@ -195,6 +212,11 @@ class Job:
         before = self._record.last
         number = session.ask(lambda client: client.command(request))
         answer = self._acknowledgement(number, before)
+        if answer is None and (info := self.status).state in ENDED:
+            message = (
+                f"{info.name} did not {_words(command, value)}: it has ended meanwhile, {job_reports.state_text(info)}"
+            )
+            raise JobError(message)
         if answer is None:
             progress.note(
                 f"{self._info.name} has not answered yet to {_words(command, value)}: it does between two steps, or once it "
@@ -206,13 +228,17 @@ class Job:
         return self
 
     def _acknowledgement(self, number: int, after: int) -> CommandDone | None:
-        """Return what a job says to a command; None where it says nothing in time."""
+        """Return what a job says to a command; None where it says nothing in time, or has ended and says no more."""
         deadline = time.monotonic() + ACKNOWLEDGED_SECONDS
+        ended = False
         while (left := deadline - time.monotonic()) > 0:
             with _limited(left), contextlib.closing(self._record.following(after=after)) as events:
                 for event in events:
                     if isinstance(event, CommandDone) and event.command_number == number:
                         return event
+            if self.status.state in ENDED and not ended:
+                # Once more: the answer may have come between the two.
+                ended, deadline = True, min(deadline, time.monotonic() + LAST_WORD_SECONDS)
             time.sleep(min(RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
         return None
 
@@ -234,10 +260,11 @@ class Job:
             arguments.one_of("until", until, STATES)
         elif until is not None:
             until = arguments.positive("until", until)
-        name = self._info.name
+        known = self._known()
+        name, queued = known.name, job_reports.short_state(known) if known.state == "queued" else "queued"
         try:
             with contextlib.closing(progress.bar(name)) as bar, _limited(timeout):
-                if self._waited(Waiting(name, until), bar):
+                if self._waited(Waiting(name, until, queued=queued), bar):
                     return self
         except KeyboardInterrupt as error:
             raise WaitInterrupted(name) from error
@@ -308,6 +335,13 @@ def _limited(seconds: float | None) -> Iterator[None]:
             raise
     finally:
         timer.cancel()
+
+
+def _question(info: JobInfo) -> str:
+    """Return what to ask before a job is deleted, with all that would be gone."""
+    kept = counted(len(info.checkpoints), "checkpoint") if info.checkpoints else ""
+    what = f", its {kept} and {job_reports.made(info)}" if kept else ", which has no checkpoint"
+    return f"Delete the job {info.name} ({info.state}){what}?"
 
 
 def _failure(info: JobInfo) -> str:

@@ -16,6 +16,11 @@ INK = "#7f7f7f"
 """Seen on white and on black."""
 TRAINING, VALIDATION = "rgba(36,134,236,0.75)", "rgb(235,125,10)"
 """Blue and orange: told apart by those who don't see red or green, too."""
+COLUMNS = (
+    "step", "epoch", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "memory", "validation_loss", "perplexity",
+    "accuracy",
+)  # fmt: skip
+"""Of the numbers by step."""
 MAX_POINTS = 4000
 """Of a curve; of more steps the means of neighbours are drawn."""
 
@@ -29,17 +34,13 @@ def metrics(events: Iterable[JobEvent]) -> Rows:
         events: Those that count, each step once.
     """
     rows: dict[int, dict[str, Any]] = {}
-    names = (
-        "step", "epoch", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "memory", "validation_loss", "perplexity",
-        "accuracy",
-    )  # fmt: skip
 
     def row(step: int) -> dict[str, Any]:
-        return rows.setdefault(step, {**dict.fromkeys(names), "step": step})
+        return rows.setdefault(step, {**dict.fromkeys(COLUMNS), "step": step})
 
     for event in events:
         if isinstance(event, StepDone):
-            row(event.step).update({name: getattr(event, name) for name in names[1:8]})
+            row(event.step).update({name: getattr(event, name) for name in COLUMNS[1:8]})
         elif isinstance(event, Validated):
             found = {"validation_loss": event.loss, "perplexity": event.perplexity, "accuracy": event.accuracy}
             row(event.step).update(found)
@@ -79,6 +80,7 @@ def loss_figure(rows: Rows, *, title: str, best: int | None = None) -> Figure:
     from gpt_notebook.figures.pictured_figure import PicturedFigure
 
     figure = PicturedFigure()
+    title = title if rows else f"{title}: no step yet"
     steps, losses = _thinned([(row["step"], row["loss"]) for row in rows if row["loss"] is not None])
     line: dict[str, Any] = {"color": TRAINING, "width": 1.5}
     figure.add_trace(Scatter(x=steps, y=losses, mode="lines", name="training", line=line))
@@ -93,7 +95,18 @@ def loss_figure(rows: Rows, *, title: str, best: int | None = None) -> Figure:
                 mode="lines+markers",
                 name="validation",
                 line={"color": VALIDATION, "width": 2},
-                marker={"size": [11 if row["step"] == best else 6 for row in checked]},
+                marker={"size": 6},
+            )
+        )
+    if chosen := [row for row in checked if row["step"] == best]:
+        figure.add_trace(
+            Scatter(
+                x=[row["step"] for row in chosen],
+                y=[row["validation_loss"] for row in chosen],
+                hoverinfo="skip",
+                mode="markers",
+                name="best",
+                marker={"size": 11, "color": VALIDATION},
             )
         )
     axis = {"showgrid": True, "gridcolor": "rgba(127,127,127,0.25)", "zeroline": False, "linecolor": INK}

@@ -22,15 +22,17 @@ RECENT = 20
 class Waiting:
     """How far a job is that somebody waits for."""
 
-    def __init__(self, name: str, until: JobState | int | None) -> None:
+    def __init__(self, name: str, until: JobState | int | None, *, queued: str = "queued") -> None:
         """Know nothing yet.
 
         Args:
             name: The job's.
             until: What is waited for; None: its end.
+            queued: What is said of it while it waits for its turn.
         """
         self._name = name
         self._until = until
+        self._queued = queued
         self._state: JobState | None = None
         self._step = 0
         self._total: int | None = None
@@ -48,7 +50,7 @@ class Waiting:
     def line(self) -> tuple[str, float | None]:
         """What is shown, and the fraction that is done where it is known."""
         if self._state == "queued":
-            return f"{self._name}: queued", None
+            return f"{self._name}: {self._queued}", None
         if not self._step or not self._total:
             return f"{self._name}: preparing", None
         loss = "" if self._loss is None else f", loss {self._loss:.4g}"

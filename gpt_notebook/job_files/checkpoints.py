@@ -162,7 +162,7 @@ class Checkpoints:
         there = self.steps()
         candidates = [step for step in there if self._saved is None or step <= self._saved]
         kept = {*candidates[-keep_last:], *best}
-        return [step for step in there if step not in kept and (self._delete(step) if whole else self._let_go(step))]
+        return [step for step in there if step not in kept and (self._delete(step) if whole else self.let_go(step))]
 
     def forget(self, step: int) -> None:
         """Delete the checkpoint of a step, if there is one."""
@@ -176,7 +176,10 @@ class Checkpoints:
         if not self._root.exists():
             return
         for each in sorted(self._root.iterdir()):
-            if each.name.startswith(OLD) and not (target := self.path(int(each.name.split("-")[1]))).exists():
+            digits = each.name.removeprefix(OLD).partition("-")[0]
+            if each.name.startswith(OLD) and not digits.isdecimal():
+                continue  # not ours
+            if each.name.startswith(OLD) and not (target := self.path(int(digits))).exists():
                 self._disk.rename(each, target)
             elif each.name.startswith((OLD, TEMPORARY, DELETED)):
                 self._remove(each)
@@ -187,8 +190,11 @@ class Checkpoints:
         for each in self._directory.path.glob(f"{TEMPORARY}*"):
             self._remove(each)
 
-    def _let_go(self, step: int) -> bool:
-        """Let go of a checkpoint's resume state: in its manifest first, so that it is whole at any moment."""
+    def let_go(self, step: int) -> bool:
+        """Let go of a checkpoint's resume state, and return whether it had any.
+
+        It goes from the manifest first, so that the checkpoint is whole at any moment.
+        """
         found = Manifest.read(self.path(step), step)
         if found is None or not found.resume:
             return False

@@ -9,9 +9,10 @@ import fcntl
 import functools
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from gpt_notebook.job_files import lines, reserve
 from gpt_notebook.job_files.directory import JobDirectory
@@ -53,15 +54,28 @@ def append(directory: JobDirectory, command: CommandName, value: float | None = 
     return number
 
 
+def refusal(command: CommandName, value: float | None, *, step: int) -> str | None:
+    """Return why a command can't be obeyed after so many steps; None: it can."""
+    if command != "max_steps" or value is None or value > step:
+        return None
+    return f"step {step} is done: ask for more than {step} steps, or end the job with its .stop()"
+
+
 def read(directory: JobDirectory, *, after: int = 0) -> list[Command]:
-    """Return the commands behind that of a number, in their order; those of a later version are left out."""
+    """Return the commands behind that of a number, in their order; what no version writes, or only a later one, is left out."""
     found = []
     for line, _ in lines.whole(directory.control, 0):
         said = lines.parsed(line)
         if said is None or lines.number_of(said) <= after:
             continue
         after = lines.number_of(said)
-        if said.get("command") in get_args(CommandName):
-            value, when = said.get("value"), said.get("time")
-            found.append(Command(number=after, command=said["command"], value=value, time=when or 0.0))
+        value, when = said.get("value"), said.get("time", 0.0)
+        if said.get("command") in get_args(CommandName) and (value is None or _is_amount(value)):
+            when = float(when) if _is_amount(when) else 0.0
+            found.append(Command(number=after, command=said["command"], value=value, time=when))
     return found
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether a value is a number that one can count with, and not below 0."""
+    return type(value) in (int, float) and 0 <= value <= sys.float_info.max

@@ -16,18 +16,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpt_notebook import adapter_places
 from gpt_notebook.errors import JobError, JobNotFound
-from gpt_notebook.job_files.disk import Disk
+from gpt_notebook.job_files.disk import Disk, opened
 from gpt_notebook.job_protocol import JobRequest, check_name
 from gpt_notebook.protocol import decode, encode
 
 MOST_BYTES = 16 * 1024**2
 """Of a job.json; probes and other people's options are not longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """The steps of a job up to one, and what was asked for while it did them."""
+
+    until: int
+    """The step after which it went on with other values."""
+    request: JobRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,8 @@ class JobSpec:
     """The directory of the adapter that it goes on from."""
     adapter_digest: str | None = None
     """Which one exactly."""
+    before: tuple[Stretch, ...] = ()
+    """What it was before other values were forced on it, the oldest first."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what `json.dumps` takes."""
@@ -59,9 +72,17 @@ class JobSpec:
 
         Raises:
             InvalidRequest: an option has an impossible value.
-            TypeError: a field is missing.
+            TypeError: a field is missing, or has a value of another type.
         """
-        return decode(cls, data)
+        spec = decode(cls, data)
+        texts = (spec.id, spec.name, spec.source, spec.fingerprint)
+        if not all(isinstance(each, str) for each in texts) or type(spec.created) not in (int, float):
+            message = "id, name, source and fingerprint must be texts, and created a number"
+            raise TypeError(message)
+        if not math.isfinite(spec.created):
+            message = f"created must be a time, not {spec.created}"
+            raise ValueError(message)
+        return spec
 
 
 @dataclass(frozen=True)
@@ -127,7 +148,8 @@ class JobDirectory:
 
     def exists(self) -> bool:
         """Whether there is a job."""
-        return self.spec_file.is_file()
+        # Unlike that of a Path, it also says so where nobody may look.
+        return os.path.isfile(self.spec_file)  # noqa: PTH113
 
     def create(self) -> None:
         """Make the directory, if it isn't there; only its owner can enter it."""
@@ -143,7 +165,7 @@ class JobDirectory:
             JobError: its job.json can't be read.
         """
         try:
-            with self.spec_file.open("rb") as file:
+            with opened(self.spec_file) as file:
                 return JobSpec.from_json(json.loads(file.read(MOST_BYTES)))
         except (FileNotFoundError, NotADirectoryError):
             message = f"there is no job {self.name[:80]!r}: gpt.jobs() has those there are"

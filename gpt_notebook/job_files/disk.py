@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 TEMPORARY = ".tmp-"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -76,6 +78,19 @@ def walk(directory: Path) -> Iterator[Path]:
         yield each
         if each.is_dir() and not each.is_symlink():
             yield from walk(each)
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file to read it, but nothing that would keep its reader for good, such as a pipe.
+
+    Raises:
+        OSError: it isn't there, or is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def sync(descriptor: int) -> None:

@@ -127,6 +127,9 @@ class Progress:
         self.last_command = 0
         """The number of the last command that was acknowledged."""
         self.chosen: dict[str, Any] = {}
+        """What the last attempt chose, with what commands have changed."""
+        self._prepared: dict[str, Any] = {}
+        """The same without what commands have changed."""
         self.validations: dict[int, float] = {}
         """Losses by step."""
         self.started: float | None = None
@@ -154,7 +157,7 @@ class Progress:
             case Prepared():
                 self._go_back(event.step)
                 self.max_steps = event.max_steps
-                self.chosen.update(event.chosen)
+                self._choose(event.chosen)
             case MemoryShort():
                 self._go_back(event.step)
                 self.chosen["micro_batch_size"] = event.micro_batch_size
@@ -187,6 +190,7 @@ class Progress:
             reason=reason,
             message=message,
             options=spec.request.options,
+            columns=dict(spec.request.columns),
             chosen=dict(self.chosen),
             result=_result(directory, spec) if checkpoints else None,
             directory=str(directory.path),
@@ -216,6 +220,13 @@ class Progress:
         self._losses.append(math.nan if event.loss is None else event.loss)
         self._recent.append((event.tokens, event.seconds))
 
+    def _choose(self, chosen: dict[str, Any]) -> None:
+        """Take what an attempt chose; what commands have changed stays, unless something else is asked for now."""
+        for name, value in chosen.items():
+            if name not in ("learning_rate", "max_steps") or self._prepared.get(name) != value:
+                self.chosen[name] = value
+        self._prepared = chosen
+
     def _add_command(self, event: CommandDone) -> None:
         self.last_command = max(self.last_command, event.command_number)
         if event.obeyed and event.command == "learning_rate":
@@ -240,7 +251,7 @@ class Progress:
 def _result(directory: JobDirectory, spec: JobSpec) -> str:
     """Return the model string of what a job makes."""
     if spec.request.options.method == "full":
-        return str(directory.home / "models" / directory.name)
+        return directory.name
     base, _ = adapter_places.split(spec.request.model)
     return f"{base}+{directory.name}"
 

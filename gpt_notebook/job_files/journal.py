@@ -16,13 +16,14 @@ import math
 import os
 import re
 import time
+import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from gpt_notebook.job_files import lines, reserve
-from gpt_notebook.job_files.disk import NO_ROOM, Disk, sync
+from gpt_notebook.job_files.disk import NO_ROOM, Disk, opened, sync
 from gpt_notebook.job_protocol import (
     JobEvent,
     Noted,
@@ -37,7 +38,7 @@ KNOWN: dict[str, type[Recorded]] = {cls.type: cls for cls in typing.get_args(Job
 PASSING = (StepDone, Validated, Probed, Noted)
 """Events that come often, and after which a job is what it was."""
 
-_NUMBER = re.compile(rb'\{"type": "\w+", "number": (\d+),')
+_NUMBER = re.compile(rb'\{"type": "\w+", "number": (\d{1,18}),')
 """How a line begins that was written here."""
 _Event = TypeVar("_Event", bound=Recorded)
 
@@ -113,13 +114,10 @@ class Journal:
     def next_attempt(path: Path) -> int:
         """Return which attempt a process is that begins now: 1 for the first."""
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with opened(path) as file:
+                return _attempt(lines.last(file.fileno())[0]) + 1
         except FileNotFoundError:
             return 1
-        try:
-            return _attempt(lines.last(descriptor)[0]) + 1
-        finally:
-            os.close(descriptor)
 
     def _find_end(self) -> dict[str, Any] | None:
         """See which number comes next: after a process that died, or one that has written meanwhile."""
@@ -212,7 +210,7 @@ def _decoded(found: dict[str, Any]) -> JobEvent | None:
     A curve has tens of thousands of them, so those that are plain values take no detour.
     """
     cls: Any = KNOWN.get(str(found.pop("type", None)))
-    if cls is None:
+    if cls is None or not all(type(found[name]) in kinds for name, kinds in _kinds(cls) if name in found):
         return None
     try:
         if _is_plain(cls):
@@ -223,6 +221,30 @@ def _decoded(found: dict[str, Any]) -> JobEvent | None:
     except (TypeError, ValueError, AttributeError, LookupError):
         return None
     return event
+
+
+@functools.cache
+def _kinds(cls: Any) -> list[tuple[str, frozenset[type]]]:
+    """Return of which types the values of an event's fields may be in JSON."""
+    hints = typing.get_type_hints(cls)
+    hints.pop("type")
+    # Only what is measured may be no number, which JSON says as null.
+    return [(name, _kind(hint) - ({type(None)} if name == "time" else set())) for name, hint in hints.items()]
+
+
+def _kind(hint: Any) -> frozenset[type]:
+    if hint is float:
+        return frozenset({float, int, type(None)})
+    if dataclasses.is_dataclass(hint):
+        return frozenset({dict})
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        return frozenset({list})
+    if origin is typing.Literal:
+        return frozenset(map(type, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return frozenset().union(*map(_kind, arguments))
+    return frozenset({origin or hint})
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gpt_notebook.job_files.disk import NO_ROOM
+from gpt_notebook.job_files.disk import NO_ROOM, opened
 
 BLOCK = 64 * 1024
 
@@ -75,10 +75,10 @@ def append(descriptor: int, line: bytes, *, make_room: Callable[[], bool]) -> No
 
 
 def whole(path: Path, offset: int) -> Iterator[tuple[bytes, int]]:
-    """Give each whole line of a file from an offset on, and the offset behind it; nothing where there is no file."""
+    """Give each whole line of a file from an offset on, and the offset behind it; nothing where there is none that can be read."""
     try:
-        file = path.open("rb")
-    except FileNotFoundError:
+        file = opened(path)
+    except OSError:
         return
     with file:
         file.seek(offset)

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +35,18 @@ class Holder:
     host: str = ""
     since: float | None = None
     """Since when, in seconds since 1970."""
+    is_job: bool = False
+    """Whether it says that it is the job's process; others hold the lock, too, while they write or move something."""
 
 
 @contextlib.contextmanager
-def hold(directory: JobDirectory, *, wait: float = 0.0) -> Iterator[bool]:
+def hold(directory: JobDirectory, *, wait: float = 0.0, as_job: bool = False) -> Iterator[bool]:
     """Hold the lock; yields False when another process, or another place of this one, still has it after `wait` seconds.
+
+    Args:
+        directory: The job's.
+        wait: Seconds.
+        as_job: Whether this is the job's process, which may be ended by a signal when it hangs.
 
     Raises:
         OSError: there is no such directory.
@@ -51,9 +59,9 @@ def hold(directory: JobDirectory, *, wait: float = 0.0) -> Iterator[bool]:
         return
     held = _Descriptor(descriptor)
     try:
-        # A process that was forked off would hold the lock, too, and longer than this one lives.
-        os.register_at_fork(after_in_child=held.close)
-        _write(descriptor, {**_identity(os.getpid()), "host": socket.gethostname(), "since": time.time()})
+        what = "job" if as_job else "record"
+        identity = _identity(os.getpid())
+        _write(descriptor, {**identity, "host": socket.gethostname(), "since": time.time(), "what": what})
         yield True
     finally:
         if held.number is not None:
@@ -79,15 +87,28 @@ def holder(directory: JobDirectory) -> Holder | None:
 
 
 class _Descriptor:
-    """An open file that is closed once."""
+    """An open file that is closed once, and in each process that is forked off."""
 
     def __init__(self, number: int) -> None:
         self.number: int | None = number
+        _held.add(self)
 
     def close(self) -> None:
         if self.number is not None:
             number, self.number = self.number, None
             os.close(number)
+
+
+_held: weakref.WeakSet[_Descriptor] = weakref.WeakSet()
+
+
+def _let_go_of_all() -> None:
+    for each in list(_held):
+        each.close()
+
+
+# A process that was forked off would hold the locks, too, and longer than this one lives.
+os.register_at_fork(after_in_child=_let_go_of_all)
 
 
 def _taken(path: Path) -> int | None:
@@ -123,7 +144,7 @@ def _described(text: bytes) -> Holder:
     except (ValueError, TypeError, LookupError, OSError):
         # It is being written, or there was no room to.
         return Holder()
-    return Holder(pid=pid if is_certain else None, host=host, since=since)
+    return Holder(pid=pid if is_certain else None, host=host, since=since, is_job=said.get("what") == "job")
 
 
 def _identity(pid: int) -> dict[str, Any]:

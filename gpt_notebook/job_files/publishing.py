@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from gpt_notebook import adapter_places
+from gpt_notebook.errors import ModelNotFound
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.disk import TEMPORARY, Disk
 from gpt_notebook.job_protocol import Method
@@ -46,6 +47,27 @@ def withdraw(directory: JobDirectory) -> None:
     for link in (_link(directory, method) for method in methods):
         if _leads_to(link, directory):
             link.unlink()
+
+
+def checkpoint(model: str, home: Path) -> Path | None:
+    """Return the directory of `NAME:STEP` or `NAME:best` of a model that a job has made; None for any other string.
+
+    Raises:
+        ModelNotFound: there is no such step; says which there are.
+    """
+    name, colon, wanted = model.partition(":")
+    if not colon or "+" in wanted or adapter_places.NAME.fullmatch(name) is None:
+        return None
+    directory = JobDirectory(home / "jobs" / name)
+    if not (directory.exists() and _leads_to(home / "models" / name, directory)):
+        return None
+    step = adapter_places.best(directory.path) if wanted == adapter_places.BEST else wanted
+    there = adapter_places.steps(directory.path)
+    if step is None or not (step.isascii() and step.isdigit() and int(step) in there):
+        known = f"there is {', '.join(map(str, there))}" if there else "there is none"
+        message = f"{name} has no checkpoint {wanted[:20]!r}: {known}; {name} alone is the newest"
+        raise ModelNotFound(message)
+    return directory.checkpoints / str(int(step))
 
 
 def taken(home: Path, name: str) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpt_notebook.magics.options import describe
 
 DTYPES = ("float32", "bfloat16", "float16")
-JOB_COMMANDS = ("pause", "resume", "stop", "cancel")
+JOB_COMMANDS = ("pause", "resume", "stop", "cancel", "delete")
 
 COMMANDS = {
     "use": ("use MODEL", "take this model where none is named; alone: say which it is"),
@@ -13,7 +13,7 @@ COMMANDS = {
     "models": ("models", "which models there are"),
     "adapters": ("adapters", "which adapters there are: LoRA weights on a model"),
     "jobs": (
-        "jobs [NAME [pause|resume|stop|cancel]]",
+        "jobs [NAME [pause|resume|stop|cancel|delete]]",
         "which fine-tuning jobs there are; one of them; tell it something",
     ),
     "load": (f"load MODEL [--dtype {'|'.join(DTYPES)}]", "load a model now, to have it warm"),

@@ -113,7 +113,10 @@ def _jobs(magics: GPTMagics, words: Words) -> None:
     job = finetuning.job(name)
     if command is not None:
         arguments.one_of("what a job is told", command, JOB_COMMANDS)
-        getattr(job, command)()
+        done = getattr(job, command)()
+        if command == "delete":
+            _report(magics, Report(line=f"{name} is deleted" if done else f"{name} stays as it is"))
+            return
     _report(magics, job_report(job.status))
 
 

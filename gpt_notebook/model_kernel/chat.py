@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import ChatMessage
+from gpt_notebook.template_process import TemplateProcess
 from gpt_notebook.turns import Marks, plain_dialogue
 
 PLAIN_STOPS = ("\n\nUser:", "\nUser:")

@@ -12,10 +12,10 @@ from gpt_notebook.model_kernel import linear, model_config
 from gpt_notebook.model_kernel.attention.layout import Layout
 from gpt_notebook.model_kernel.in_use import InUse
 from gpt_notebook.model_kernel.model_config import Kind, Kinds
-from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.protocol import ModelInfo
+from gpt_notebook.template_process import TemplateProcess
 
 SMALL = 30_000_000
 """Below this many parameters a second thread costs more than it brings."""

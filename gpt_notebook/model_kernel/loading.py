@@ -17,10 +17,10 @@ from gpt_notebook.model_kernel.attention import choice, watching
 from gpt_notebook.model_kernel.load_errors import first_line, in_one_line
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import Kind
-from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.settings import MIB
+from gpt_notebook.template_process import TemplateProcess
 
 UNSTORED = 64 * MIB
 """The bytes that a model may take besides its weights, such as masks."""

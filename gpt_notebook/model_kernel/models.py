@@ -35,9 +35,9 @@ from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.in_use import refuse_in_use
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
-from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import DEFAULT_MODEL, Memory, ModelInfo, Progress
 from gpt_notebook.settings import Settings
+from gpt_notebook.template_process import TemplateProcess
 
 if TYPE_CHECKING:
     from gpt_notebook.model_kernel.weights import Source

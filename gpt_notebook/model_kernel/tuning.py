@@ -56,7 +56,7 @@ class Tuning:
         Raises:
             GptNotebookError: it can't be said; says why.
         """
-        refuse_elsewhere(request.model)
+        refuse_elsewhere(request.model, self._home)
         data = self.jobs.data.find(request.data)
         validation = None if request.validation is None else self.jobs.data.find(request.validation)
         with self._runner.admitted(request.model) as entry:
@@ -73,7 +73,7 @@ class Tuning:
         Raises:
             GptNotebookError: it can't be done, or failed on the way.
         """
-        refuse_elsewhere(request.model)
+        refuse_elsewhere(request.model, self._home)
         data = self.jobs.data.find(request.data)
         with self._runner.admitted(request.model) as entry:
             async for progress in self._runner.load(entry, hub_token):

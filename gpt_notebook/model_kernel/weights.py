@@ -16,6 +16,7 @@ from typing import Any
 
 from gpt_notebook import adapter_places, storyteller
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe, ModelUnsupported
+from gpt_notebook.job_files import publishing
 from gpt_notebook.model_kernel import model_files
 from gpt_notebook.model_kernel.model_files import Stored
 from gpt_notebook.protocol import DEFAULT_MODEL
@@ -109,6 +110,8 @@ def _local(model: str, saved: Path) -> Source | None:
     path = Path(model).expanduser()
     if path.is_dir() and (path.is_absolute() or "/" in model):
         return Source(model, path.resolve())
+    if (step := publishing.checkpoint(model, saved.parent)) is not None:
+        return Source(model, step.resolve())
     if SAVED_NAME.fullmatch(model) and (saved / model).is_dir():
         return Source(model, (saved / model).resolve())
     if path.is_file():
@@ -127,7 +130,9 @@ def saved_sources(saved: Path) -> list[Source]:
     if not saved.is_dir():
         return []
     return [
-        Source(path.name, path) for path in sorted(saved.iterdir()) if SAVED_NAME.fullmatch(path.name) and path.is_dir()
+        Source(path.name, path.resolve())
+        for path in sorted(saved.iterdir())
+        if SAVED_NAME.fullmatch(path.name) and path.is_dir()
     ]
 
 

@@ -63,7 +63,7 @@ class FakeTraining:
 
     async def run(self) -> None:
         """Train until the end, or until told to leave."""
-        with lock.hold(self._directory, wait=1) as ours:
+        with lock.hold(self._directory, wait=1, as_job=True) as ours:
             if not ours:
                 return
             attempt = Journal.next_attempt(self._directory.events)

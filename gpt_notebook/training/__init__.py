@@ -1,6 +1,6 @@
 """Fine-tuning: from rows to a trained model, in a process of its own.
 
-    __main__          the process of one job                     job               an attempt, from its lock to its end
+    __main__          the process of one job                     job               an attempt, from its first word to its last
     outcome           how an attempt ends                        preparation       from a directory to data, model and recipe
     arguments         what transformers' Trainer is told         recipe            rates, intervals and dtype, where none was asked for
     past              what earlier attempts have left            setup             its own copy of the base
@@ -16,9 +16,9 @@
     remarks           what should be known of data               choices           what is chosen where nothing was asked for
     collate           samples side by side, or end to end        packing           which models may have them end to end
     measures          loss, perplexity and accuracy              estimate          memory and time before the start
-    rehearsal         a step without numbers
+    rehearsal         a step without numbers                     lora_layers       what an adapter can be added to
 
     export            a trained model for others to load         model_card        the page that goes with it
 
-The second part is also what the model kernel shows and measures before a training and after it.
+The second part and `arguments` are also what the model kernel checks, shows and measures before a training and after it.
 """

@@ -15,12 +15,15 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_notebook.job_files import history, lock
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.settings import Settings
 
 if TYPE_CHECKING:
     import torch
 
+LOCK_SECONDS = 2.0
+"""Longer than it takes anybody to look whether the lock is held."""
 POLITENESS = 5
 """Added to the niceness: whoever waits for an answer comes first."""
 
@@ -34,18 +37,22 @@ def main() -> int:
     if not directory.exists():
         print(f"there is no job in {directory.path}: it has no job.json", file=sys.stderr)  # noqa: T201
         return 2
-    settings = Settings.from_environment()
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
-    device = set_up(settings)
+    # Before anything that takes long, so that two who are started find out at once who goes on.
+    with lock.hold(directory, wait=LOCK_SECONDS, as_job=True) as ours:
+        if not ours:
+            print(f"another process has the job in {directory.path}", file=sys.stderr)  # noqa: T201
+            return 1
+        if (state := history.progress(directory).state) != "queued":
+            print(f"it is not the turn of the job in {directory.path}, which is {state}", file=sys.stderr)  # noqa: T201
+            return 0
+        device = set_up(Settings.from_environment())
 
-    from gpt_notebook.training.job import run
+        from gpt_notebook.training.job import run
 
-    outcome = run(directory, device=device, leave=leave)
-    if outcome is None:
-        print(f"another process has the job in {directory.path}", file=sys.stderr)  # noqa: T201
-        return 1
+        outcome = run(directory, device=device, leave=leave)
     return 1 if outcome.state == "failed" else 0
 
 
@@ -60,6 +67,8 @@ def set_up(settings: Settings) -> torch.device:
     )
     # Threads that spin while they wait for each other would take the processor from those who wait for an answer.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Half of what oneDNN would keep, at half a megabyte each; there are not so many sizes of products in a training.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
     wanted = settings.device
     if wanted is None or wanted.startswith("cuda"):
         # Trainer would spread a job over all GPUs that it sees.

@@ -59,6 +59,8 @@ def check(given: Mapping[str, Any]) -> None:
     Raises:
         InvalidRequest: names the argument, and what to use in its place.
     """
+    if not given:
+        return
     known = [each.name for each in fields(transformers.TrainingArguments) if each.init]
     for name in given:
         if name in OPTION_INSTEAD:

@@ -63,4 +63,10 @@ def micro_batch_size(options: JobOptions, n_samples: int, *, bytes_each: int, ro
     """
     size = batch_size(options, n_samples)
     most = min(options.micro_batch_size or max(room // max(bytes_each, 1), 1), size)
-    return next(each for each in range(most, 0, -1) if size % each == 0)
+    return largest_divisor(size, most)
+
+
+def largest_divisor(number: int, most: int) -> int:
+    """Return the largest number up to `most`, which is at least 1, that divides another evenly."""
+    pairs = ((each, number // each) for each in range(1, math.isqrt(number) + 1) if number % each == 0)
+    return max(each for pair in pairs for each in pair if each <= most)

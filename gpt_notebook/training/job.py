@@ -1,4 +1,4 @@
-"""An attempt at a job: from its lock to the event that says how it has ended."""
+"""An attempt at a job: from its first word to the event that says how it has ended."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ import traceback
 
 import torch
 
-from gpt_notebook.errors import GptNotebookError
+from gpt_notebook.errors import GptNotebookError, InvalidRequest
 from gpt_notebook.job_files import journal as journals
-from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import MemoryShort, Noted, Prepared, StateChanged
 from gpt_notebook.training import memory, preparation, setup
 from gpt_notebook.training.keeping import Keeper
 from gpt_notebook.training.orders import Orders
-from gpt_notebook.training.outcome import Leaving, NotFinite, Outcome, is_disk_full
+from gpt_notebook.training.outcome import Leaving, NotFinite, Outcome, is_disk_full, what_helps
 from gpt_notebook.training.past import Past
 from gpt_notebook.training.preparation import Workshop
 from gpt_notebook.training.reporter import PAUSED, Desk, Reporter
 from gpt_notebook.training.schedule import Plan
 from gpt_notebook.training.trainer import JobTrainer
 from gpt_notebook.visible_text import visible
-
-LOCK_SECONDS = 2.0
-"""Longer than it takes anybody to look whether the lock is held."""
 
 ENDINGS = {
     "pause": PAUSED,
@@ -37,24 +33,18 @@ ENDINGS = {
 """How a job ends that was told so."""
 
 
-def run(directory: JobDirectory, *, device: torch.device, leave: threading.Event) -> Outcome | None:
-    """Go on with a job until it has ended, or is told to leave.
+def run(directory: JobDirectory, *, device: torch.device, leave: threading.Event) -> Outcome:
+    """Go on with a job until it has ended, or is told to leave; returns how it has ended.
 
     Args:
-        directory: The job's.
+        directory: The job's, whose lock this process holds.
         device: Where to train.
         leave: Set by others when the process has to go: the job is saved and pauses.
-
-    Returns:
-        How it has ended; None when another process has the job.
     """
-    with lock.hold(directory, wait=LOCK_SECONDS) as ours:
-        if not ours:
-            return None
-        past = Past.read(journals.read(directory.events))
-        attempt = Journal.next_attempt(directory.events)
-        with Journal(directory.events, attempt=attempt) as journal:
-            return Attempt(directory, journal, past, device=device, leave=leave).run()
+    past = Past.read(journals.read(directory.events))
+    attempt = Journal.next_attempt(directory.events)
+    with Journal(directory.events, attempt=attempt) as journal:
+        return Attempt(directory, journal, past, device=device, leave=leave).run()
 
 
 class Attempt:
@@ -101,6 +91,7 @@ class Attempt:
         if self._leave.is_set():
             return PAUSED
         plan = self._plan(workshop)
+        self._refuse_what_is_done(workshop, plan)
         self._say_prepared(workshop, plan)
         return self._train(workshop, plan, keeper)
 
@@ -115,6 +106,17 @@ class Attempt:
             max_steps=made.max_steps,
             changes=self._past.changes,
         )
+
+    def _refuse_what_is_done(self, workshop: Workshop, plan: Plan) -> None:
+        """Refuse other values that would be said of a training that they had no part in.
+
+        Raises:
+            InvalidRequest: says how many steps are done.
+        """
+        steps, before = plan.max_steps(self._step), workshop.spec.before
+        if before and steps <= self._step <= before[-1].until:
+            text = f"{self._step} steps are done, and {steps} are asked for: ask for more (max_steps), or give another name"
+            raise InvalidRequest(text, param="max_steps")
 
     def _say_prepared(self, workshop: Workshop, plan: Plan) -> None:
         trainable, total = setup.parameters(workshop.model)
@@ -186,6 +188,11 @@ class Attempt:
             trainer.train(resume_from_checkpoint=str(keeper.resume_from) if keeper.resume_from else None)
         except Leaving as leaving:
             return leaving.outcome
+        except NotFinite:
+            # The weights after a step before may be the cause, so nothing is saved.
+            if reporter.step == keeper.saved_step:
+                keeper.distrust()
+            raise
         except Exception as error:
             if memory.is_short(error):
                 return None
@@ -221,7 +228,7 @@ class Attempt:
         saved = self._keeper.saved_step if self._keeper is not None else 0
         last = f"the checkpoint of step {saved} is good" if saved else "there is no checkpoint yet"
         if isinstance(error, NotFinite):
-            text = f"after step {self._step} {error}; {last}: go on with a lower learning_rate"
+            text = f"after step {self._step} {error}; {what_helps(self._step, saved)}"
             return Outcome(state="failed", reason="not_finite", message=text)
         if is_disk_full(error):
             text = f"the disk of {self._directory.path} is full; {last}: make room there, then resume the job"

@@ -11,6 +11,7 @@ from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import CheckpointPruned, CheckpointSaved, JobOptions, Noted
+from gpt_notebook.training.outcome import saying_why
 
 
 class Keeper:
@@ -49,12 +50,27 @@ class Keeper:
         """
         if step in (0, self.saved_step):
             return
+
+        def write_or_say_why(place: Path) -> None:
+            with saying_why(place):
+                write(place)
+
         began = time.perf_counter()
-        saved = self._checkpoints.save(step, write)
+        saved = self._checkpoints.save(step, write_or_say_why)
         seconds = time.perf_counter() - began
         self._say_saved(saved.step, saved.bytes, saved.digest, seconds=seconds, loss=validations.get(step))
         self.saved_step, self.resume_from = step, self._checkpoints.path(step)
         self._choose(validations)
+
+    def distrust(self) -> None:
+        """Go on from the checkpoint before the newest, if there is one: the step after the newest comes out as no number."""
+        earlier = (step for step in reversed(self._checkpoints.steps()) if step < self.saved_step)
+        step = next((step for step in earlier if self._checkpoints.verify(step, resume=True)), None)
+        if step is None:
+            return
+        self._checkpoints.let_go(self.saved_step)
+        self._journal.write(CheckpointPruned, step=self.saved_step, gone=False)
+        self.saved_step, self.resume_from = step, self._checkpoints.path(step)
 
     def _say_saved(self, step: int, size: int, digest: str, *, seconds: float, loss: float | None) -> None:
         self._journal.write(CheckpointSaved, step=step, bytes=size, digest=digest, seconds=seconds, loss=loss)

@@ -8,6 +8,8 @@ import sys
 
 import torch
 
+from gpt_notebook.training import choices
+
 
 def is_short(error: BaseException) -> bool:
     """Whether an error says that there was not enough memory; torch's own allocator on a CPU says so in words only."""
@@ -16,12 +18,12 @@ def is_short(error: BaseException) -> bool:
 
 def smaller(micro_batch_size: int, batch_size: int) -> int:
     """Return the largest number of samples at a time, at most half as many, that divides a step's samples evenly."""
-    return next(size for size in range(max(micro_batch_size // 2, 1), 0, -1) if batch_size % size == 0)
+    return choices.largest_divisor(batch_size, max(micro_batch_size // 2, 1))
 
 
 def fitting(micro_batch_size: int, batch_size: int) -> int:
     """Return the largest number of samples at a time, at most as many, that divides a step's samples evenly."""
-    return next(size for size in range(min(micro_batch_size, batch_size), 0, -1) if batch_size % size == 0)
+    return choices.largest_divisor(batch_size, micro_batch_size)
 
 
 def peak(device: torch.device) -> int:

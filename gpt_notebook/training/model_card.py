@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from gpt_notebook.identity import __version__
@@ -43,6 +44,8 @@ class Training:
     """Those that count, up to the one that is exported."""
     validation: Validated | None
     """The last one up to there."""
+    before: Sequence[Training] = ()
+    """What it was before it went on with other values, the oldest first: each with its own steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +73,39 @@ def training_of(directory: JobDirectory, step: int | None) -> Training | None:
         return None
     counted = history.counted(journal.read(directory.events))
     until = [each for each in counted if step is None or getattr(each, "step", 0) <= step]
-    prepared = next((each for each in reversed(until) if isinstance(each, Prepared)), None)
+    spec = directory.spec()
+    requests = [*((each.until, each.request) for each in spec.before), (None, spec.request)]
+    parts: list[Training] = []
+    first = 0
+    for last, request in requests:
+        if first == 0 or step is None or step > first:
+            parts.append(_part(directory, request, until, first, last))
+        first = first if last is None else last
+    return replace(parts[-1], before=parts[:-1])
+
+
+def _part(
+    directory: JobDirectory, request: JobRequest, events: Sequence[Any], first: int, last: int | None
+) -> Training:
+    """Return what is known of the steps after `first`, up to `last` or to the end."""
+
+    def is_in(step: int) -> bool:
+        return first < step and (last is None or step <= last)
+
+    begun = (each for each in reversed(events) if isinstance(each, Prepared))
+    # An attempt begins before its first step.
+    prepared = next((each for each in begun if is_in(each.step + 1)), None)
+    data = directory.data if last is None else directory.path.parent / ".data" / f"{request.data}.jsonl"
+    validated = (
+        each for each in reversed(events) if isinstance(each, Validated) and (each.step == 0 or is_in(each.step))
+    )
     return Training(
-        request=directory.spec().request,
+        request=request,
         chosen={} if prepared is None else prepared.chosen,
-        kind=_kind(directory),
+        kind=_kind(data),
         prepared=prepared,
-        steps=[each for each in until if isinstance(each, StepDone)],
-        validation=next((each for each in reversed(until) if isinstance(each, Validated)), None),
+        steps=[each for each in events if isinstance(each, StepDone) and is_in(each.step)],
+        validation=next(validated, None),
     )
 
 
@@ -115,11 +143,17 @@ def _summary(subject: Subject) -> str:
 
 
 def _training(training: Training) -> list[str]:
-    rows = [*_data(training), *_extent(training), *_measures(training)]
-    parts = ["## Training", _table(("", ""), rows)]
-    if training.validation is None:
-        parts.append("No data were kept for validation, so nothing is known of how it does on others.")
-    return [*parts, "### Options", _table(("option", "value"), _options(training))]
+    parts = ["## Training"]
+    for number, each in enumerate([*training.before, training]):
+        if training.before:
+            first, last = (f"{each.steps[0].step:,}", f"{each.steps[-1].step:,}") if each.steps else ("?", "?")
+            parts.append(f"### {'Then steps' if number else 'Steps'} {first} to {last}")
+        parts.append(_table(("", ""), [*_data(each), *_extent(each), *_measures(each)]))
+        if each.validation is None:
+            parts.append("No data were kept for validation, so nothing is known of how it does on others.")
+        level = "####" if training.before else "###"
+        parts += [f"{level} Options", _table(("option", "value"), _options(each))]
+    return parts
 
 
 def _data(training: Training) -> Iterable[tuple[str, str]]:
@@ -220,10 +254,10 @@ def _number(value: float | None) -> str:
     return f"{value:.4g}" if value is not None and math.isfinite(value) else "beyond all numbers"
 
 
-def _kind(directory: JobDirectory) -> str | None:
+def _kind(data: Path) -> str | None:
     """Return which column tells what the data are; None where they are gone."""
     try:
-        with directory.data.open("rb") as file:
+        with data.open("rb") as file:
             first = json.loads(file.readline(LINE_READ))
     except (OSError, ValueError):
         return None

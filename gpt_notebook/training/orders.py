@@ -38,6 +38,8 @@ class Orders:
                 return each
             elif each.command == "resume" or each.value is None:
                 self.acknowledge(each, step)
+            elif (refused := commands.refusal(each.command, each.value, step=step)) is not None:
+                self.acknowledge(each, step, refused=refused)
             else:
                 self._plan.change(change_of(each.command, each.value, step=step))
                 self.acknowledge(each, step)

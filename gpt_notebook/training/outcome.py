@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from gpt_notebook.job_protocol import JobState, Reason
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = ("No space left on device", "Disk quota exceeded")
+_ROOM = 16 * 1024 * 1024
+"""Bytes; where they can be written, a disk is not full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +35,33 @@ class Leaving(Exception):  # noqa: N818 - it says what happens
 
 
 class NotFinite(Exception):  # noqa: N818 - it says what happened
-    """A loss or a gradient is no number any more; the weights have not been changed by it."""
+    """A loss, a gradient or a weight is no number any more; its text says which."""
 
-    def __init__(self, loss: float, grad_norm: float) -> None:
-        """Keep the two numbers, of which one is none."""
-        super().__init__(f"the loss was {loss}, the norm of its gradients {grad_norm}")
+
+def what_helps(step: int, saved: int) -> str:
+    """Return what to do when something after a step was no number, and how far back what was saved can be gone on from."""
+    if step == 0:
+        return "the model computes no numbers of these samples: choose another dtype, or another model"
+    if step == saved:
+        return "the checkpoint of that step leads there, and there is none before it: begin again with a lower learning_rate"
+    return f"the next attempt goes on from step {saved}: go on with a lower learning_rate"
+
+
+@contextlib.contextmanager
+def saying_why(place: Path) -> Iterator[None]:
+    """Find out why torch could not write into a directory: of a full disk it says only where in its own code it met it.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    try:
+        yield
+    except RuntimeError:
+        # What the system says of a write of ours counts, as of a quota nothing else tells.
+        room = place / ".room"
+        room.write_bytes(bytes(_ROOM))
+        room.unlink()
+        raise
 
 
 def is_disk_full(error: BaseException | None) -> bool:

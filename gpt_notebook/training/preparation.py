@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -15,6 +16,7 @@ import torch
 
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec
 from gpt_notebook.job_protocol import Estimate, JobOptions
+from gpt_notebook.template_process import TemplateProcess
 from gpt_notebook.training import (
     arguments,
     choices,
@@ -24,6 +26,7 @@ from gpt_notebook.training import (
     memory,
     packing,
     probes,
+    products,
     random_state,
     recipe,
     rows,
@@ -32,6 +35,7 @@ from gpt_notebook.training import (
 )
 from gpt_notebook.training import loss as losses
 from gpt_notebook.training.measures import Measured
+from gpt_notebook.training.outcome import NotFinite
 from gpt_notebook.training.past import Past
 from gpt_notebook.training.recipe import Recipe
 from gpt_notebook.training.reporter import Reporter
@@ -66,7 +70,7 @@ class Workshop:
     @property
     def collate(self) -> Callable[[Sequence[Sample]], Batch]:
         """What makes a batch of samples."""
-        return collate_with(self.tokenizer, packed=self.recipe.packing)
+        return collate_with(self.tokenizer, packed=self.recipe.packing, device=self.device, longest=self.context_length)
 
     @property
     def products(self) -> torch.dtype | None:
@@ -129,11 +133,15 @@ class Workshop:
             )
 
 
-def collate_with(tokenizer: Any, *, packed: bool) -> Callable[[Sequence[Sample]], Batch]:
-    """Return what makes a batch of samples."""
-    if packed:
-        return collate.packed
-    return functools.partial(collate.padded, pad_id=tokenizer.pad_token_id or 0)
+def collate_with(
+    tokenizer: Any, *, packed: bool, device: torch.device, longest: int
+) -> Callable[[Sequence[Sample]], Batch]:
+    """Return what makes a batch of samples, of a model that reads at most `longest` tokens (0: no limit is known)."""
+    pad_id = tokenizer.pad_token_id or 0
+    plain = collate.packed if packed else functools.partial(collate.padded, pad_id=pad_id)
+    if not products.can_be_faster(device):
+        return plain
+    return lambda chosen: products.of_few_sizes(plain(chosen), pad_id=pad_id, longest=longest)
 
 
 def prepare(directory: JobDirectory, past: Past, *, device: torch.device, checkpoint: Path | None) -> Workshop:
@@ -176,7 +184,13 @@ def prepare(directory: JobDirectory, past: Past, *, device: torch.device, checkp
         packed = _is_packing_worth_it(model, training, options, config, micro_batch_size=micro_batch_size)
     seconds_a_sample = None
     if options.save_every is None:
-        trial = _Trial(model, collate_with(tokenizer, packed=packed), training, dtype, device)
+        trial = _Trial(
+            model,
+            collate_with(tokenizer, packed=packed, device=device, longest=context_length),
+            training,
+            dtype,
+            device,
+        )
         seconds_a_sample = trial.seconds_a_sample(micro_batch_size)
     made = recipe.make(
         options,
@@ -218,12 +232,19 @@ def _data(
     directory: JobDirectory, options: JobOptions, tokenizer: Any, max_length: int
 ) -> tuple[Samples, Samples | None]:
     """Return what to train on and what to validate on, if there is anything."""
-    encode = functools.partial(
-        samples.encode, tokenizer=tokenizer, max_length=max_length, too_long=options.too_long, chat=options.chat
-    )
-    training = encode(rows.read(directory.data))
-    if directory.validation.exists():
-        return training, encode(rows.read(directory.validation))
+    # A chat template is a program of whoever made the model, and may never end.
+    with contextlib.closing(TemplateProcess()) as templates:
+        encode = functools.partial(
+            samples.encode,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            too_long=options.too_long,
+            chat=options.chat,
+            templates=templates,
+        )
+        training = encode(rows.read(directory.data))
+        if directory.validation.exists():
+            return training, encode(rows.read(directory.validation))
     if options.validation_share > 0:
         return samples.divide(training, options.validation_share, seed=options.seed)
     return training, None
@@ -291,5 +312,6 @@ class _Trial:
             loss = losses.summed(self.model, self.collate(chosen), self.device)
         loss.backward()  # type: ignore[no-untyped-call]
         if not math.isfinite(loss.item()):
-            return math.nan
+            message = f"the loss is {loss.item()}"
+            raise NotFinite(message)
         return time.perf_counter() - began

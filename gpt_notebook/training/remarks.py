@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpt_notebook.job_protocol import REPEATED, RUN_TOGETHER
 from gpt_notebook.training.rows import Row
 
 MOST_LABELS = 100
@@ -74,15 +75,13 @@ class Remarks:
                     f"{_count(len(once), 'completion')} of few occur only once: {names}; a label needs examples"
                 )
         if repeated := n_rows - len(np.unique(self.digests)):
-            lines.append(f"{_count(repeated, 'row')} repeated: what occurs twice is learned twice")
+            lines.append(f"{_count(repeated, 'row')} {REPEATED}")
         if self._spelled_out:
             lines.append(
                 f"{_count(self._spelled_out, 'row')} with a special token spelled out, which is read as that token"
             )
         if self._run_together:
-            lines.append(
-                f"{_count(self._run_together, 'row')} with no space between prompt and completion: the two run together"
-            )
+            lines.append(f"{_count(self._run_together, 'row')} {RUN_TOGETHER}")
         if self._uncounted:
             lines.append(
                 f"{_count(self._uncounted, 'row')} left out: a single token, which nothing can be learned from"

@@ -262,7 +262,7 @@ class _Encoder:
             message = "the data have no rows: give at least one"
             raise InvalidRequest(message, param="data")
         if not self._rows:
-            message = f"none of the {len(self._lengths):,} rows is a sample that anything can be learned from: raise max_length, or give longer texts"
+            message = f"none of the {len(self._lengths):,} rows is a sample that anything can be learned from: {self._advice()}"
             raise InvalidRequest(message, param="data")
         return Samples(
             token_ids=np.frombuffer(self._ids, np.int32),
@@ -276,6 +276,12 @@ class _Encoder:
             split=self._split,
             warnings=self._remarks.lines(),
         )
+
+    def _advice(self) -> str:
+        """Return what can be done when no row has become a sample."""
+        if self._too_long == "drop" and min(self._lengths) > self._max_length:
+            return f"all have more than {self._max_length:,} tokens, and too_long='drop' leaves those out: raise max_length, or cut them"
+        return "raise max_length, or give longer texts"
 
 
 def divide(samples: Samples, share: float, *, seed: int) -> tuple[Samples, Samples]:

@@ -11,19 +11,16 @@ from typing import Any
 import peft
 import torch
 import transformers
-from torch import nn
 from transformers.models.auto import modeling_auto
 from transformers.pytorch_utils import Conv1D
 
 from gpt_notebook import adapter_files, adapter_places
-from gpt_notebook.errors import InvalidRequest, ModelChanged, ModelDamaged, ModelUnsupported
+from gpt_notebook.errors import ModelChanged, ModelDamaged, ModelUnsupported
 from gpt_notebook.job_files.directory import JobSpec
 from gpt_notebook.job_protocol import JobOptions, LoraOptions
-from gpt_notebook.suggestions import unknown_name
-from gpt_notebook.training import products
+from gpt_notebook.training import lora_layers, products
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
-LINEAR = (nn.Linear, Conv1D)
 
 
 def read_config(spec: JobSpec) -> Any:
@@ -151,17 +148,11 @@ def _checked_adapter(spec: JobSpec) -> Path:
 
 
 def _lora_config(model: Any, lora: LoraOptions, name: str) -> peft.LoraConfig:
-    head = model.get_output_embeddings()
-    linear = {
-        each: module for each, module in model.named_modules() if isinstance(module, LINEAR) and module is not head
-    }
+    linear = lora_layers.linear_layers(model)
     if not linear:
         text = f"{name} has no linear layers that an adapter could be added to: train it whole, with method='full'"
         raise ModelUnsupported(text)
-    ends = sorted({each.rpartition(".")[2] for each in linear})
-    for target in lora.targets or ():
-        if not any(each == target or each.endswith(f".{target}") for each in linear):
-            raise InvalidRequest(unknown_name("layer in lora.targets", target, ends), param="lora.targets")
+    lora_layers.check_targets(linear, lora.targets)
     return peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha if lora.alpha is not None else 2 * lora.rank,

@@ -98,16 +98,21 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         return DataLoader(
             self._samples,  # type: ignore[arg-type] # it has a length and items, which is all there is to a data set
             batch_sampler=batches,
-            collate_fn=self._collate,
+            collate_fn=self._batch,
             generator=torch.Generator(),
         )
 
+    def _batch(self, samples: Sequence[Sample]) -> tuple[Batch, int]:
+        """Return a batch, and how many tokens it has without what fills it up."""
+        return self._collate(samples), sum(len(each.token_ids) for each in samples)
+
     def get_batch_samples(
-        self, epoch_iterator: Iterator[Batch], num_batches: int, _device: torch.device
+        self, epoch_iterator: Iterator[tuple[Batch, int]], num_batches: int, _device: torch.device
     ) -> tuple[list[Batch], int]:
         """Return the passes of a step, and how many of its tokens count."""
-        batches = list(itertools.islice(epoch_iterator, num_batches))
-        self.done = Done(tokens=sum(_tokens(batch) for batch in batches))
+        passes = list(itertools.islice(epoch_iterator, num_batches))
+        batches = [batch for batch, _ in passes]
+        self.done = Done(tokens=sum(tokens for _, tokens in passes))
         self._parts = []
         return batches, max(sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches), 1)
 
@@ -150,7 +155,8 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         loss, norm = both.tolist()
         # Losses in float16 are scaled, and a step is left out when the scale was too high.
         if not math.isfinite(loss) or not (math.isfinite(norm) or self.accelerator.scaler is not None):
-            raise NotFinite(loss, norm)
+            message = f"the loss was {loss}, the norm of its gradients {norm}"
+            raise NotFinite(message)
         self.done.loss, self.done.grad_norm = loss, norm if math.isfinite(norm) else None
         self.done.learning_rate = self._get_learning_rate()
         return float(norm)
@@ -170,15 +176,17 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
     # --- saving ---------------------------------------------------------------------------------------------------
 
     def write_checkpoint(self, directory: Path) -> None:
-        """Write everything that the training needs to go on as if it had never been interrupted."""
+        """Write everything that the training needs to go on as if it had never been interrupted.
+
+        Raises:
+            NotFinite: there is nothing to go on with.
+        """
+        changing = [each for each in self.model.parameters() if each.requires_grad]
+        if not torch.stack([each.isfinite().all() for each in changing]).all():
+            message = "weights are no numbers any more"
+            raise NotFinite(message)
         self._write_weights(directory)
         self._save_optimizer_and_scheduler(str(directory))
         self._save_scaler(str(directory))
         self._save_rng_state(str(directory))
         self.state.save_to_json(str(directory / "trainer_state.json"))
-
-
-def _tokens(batch: Batch) -> int:
-    """Return how many tokens a batch has, without what fills it up."""
-    mask = batch.get("attention_mask")
-    return batch["input_ids"].numel() if mask is None else int(mask.sum())

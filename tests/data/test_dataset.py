@@ -179,8 +179,8 @@ def test_labels_that_are_numbers_become_text_and_that_is_said():
 def test_words_that_would_run_together_are_pointed_out():
     joined, apart = Dataset([{"prompt": "Is it good?", "completion": "yes"}]), Dataset(PAIRS)
     list(joined.rows()), list(apart.rows())
-    assert any("'Is it good?yes'" in note and "completion=' {completion}'" in note for note in joined.notes)
-    assert apart.notes == []
+    assert any("'Is it good?yes'" in note and "completion=' {completion}'" in note for note in joined.warnings)
+    assert joined.notes == apart.notes == apart.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,13 @@ def test_the_axes_have_round_numbers_around_all_values():
 
 def test_validations_are_points_and_the_best_is_the_largest():
     picture = drawn([row(0, validation=3.0), row(5, validation=1.0), row(9, validation=2.0)], best=5)
-    radius = [float(each.get("r")) for each in picture.iter(f"{SVG}circle")]
-    assert radius[1] == max(radius) > radius[0] == radius[2]
+    points = [(each.get("cx"), float(each.get("r"))) for each in picture.iter(f"{SVG}circle")]
+    validations = [where for where, radius in points if radius == 3.0]
+    large = [where for where, radius in points if radius > 3.0]
+    assert len(validations) == 3
+    assert [where for where in large if where in validations] == [sorted(validations, key=float)[1]]
+    assert len(large) == 2
+    assert "best" in words(picture)
 
 
 def test_what_is_no_number_is_left_out():

@@ -10,7 +10,7 @@ from fake_jobs import ESTIMATE, INFO, preview
 
 import gpt_notebook as gpt
 from gpt_notebook.errors import DataNotFound, InvalidRequest, JobNotFound, PayloadTooLarge
-from gpt_notebook.job_protocol import DATA_PATH, JobOptions, LoraOptions, StateChanged
+from gpt_notebook.job_protocol import DATA_PATH, REPEATED, RUN_TOGETHER, JobOptions, LoraOptions, StateChanged
 
 pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
 
@@ -68,7 +68,7 @@ def test_what_takes_much_is_said_before(fake_jobs, said, changes, line):
     ("started", "info", "line"),
     [
         ({"attached": True}, {"step": 3, "max_steps": 9}, "pip is there, running, step 3 of 9"),
-        ({"attached": True, "resumed": True}, {"step": 3}, "pip goes on at step 3: its process had died"),
+        ({"attached": True, "resumed": True}, {"step": 3}, "pip goes on at step 3"),
         ({"attached": False}, {"state": "queued", "position": 1}, "pip: queued, 1 job before it, LoRA of storyteller"),
         ({"attached": True}, {"state": "paused", "reason": "disk_full"}, "pip is there, paused (the disk is full), step 0: job.resume() goes on"),
         ({"attached": True}, {"state": "succeeded", "result": "storyteller+pip", "step": 9, "max_steps": 9}, "pip is there, succeeded, step 9 of 9, use it as storyteller+pip; another name trains anew"),
@@ -79,6 +79,30 @@ def test_one_line_says_what_was_there(fake_jobs, said, started, info, line):
     fake_jobs.info = dataclasses.replace(INFO, **info)
     gpt.finetune(TEXTS, name="pip")
     assert said() == [line]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        ("failed", "died", "its process had died"),
+        ("failed", "oom", "it had failed (out of memory)"),
+        ("cancelled", "user", "it had been cancelled"),
+        ("succeeded", None, "it had come to its end"),
+    ],
+)
+def test_what_goes_on_says_how_it_had_ended(fake_jobs, said, state, reason, words):
+    fake_jobs.add(StateChanged, state="queued")
+    fake_jobs.add(StateChanged, state=state, reason=reason, message="more of it")
+    fake_jobs.add(StateChanged, state="queued")
+    fake_jobs.add(StateChanged, state="running", attempt=2)
+    fake_jobs.started |= {"attached": True, "resumed": True}
+    gpt.finetune(TEXTS, name="pip")
+    assert said() == [f"pip goes on at step 0: {words}"]
+
+
+def test_a_job_keeps_how_its_rows_were_made(fake_jobs):
+    gpt.finetune([{"a": "x", "b": "y"}], prompt="{a}:", completion=" {b}")
+    assert fake_jobs.requests("start")[0]["columns"] == {"prompt": "{a}:", "completion": " {b}"}
 
 
 def test_what_was_taken_for_granted_is_said(fake_jobs, said):
@@ -183,7 +207,25 @@ def test_a_preview_is_text_also_where_it_says_html(fake_jobs):
     assert "&lt;script&gt;" in html
     assert "&lt;b&gt;" in html
     assert "\x1b" not in html
-    assert html.count("color-mix") == 1
+    assert html.count("#1976d2) 28%") == 1
+    assert html.count("#9e9e9e) 16%") == 1
+
+
+def test_a_preview_says_above_all_what_is_probably_not_meant(fake_jobs, said):
+    fake_jobs.preview = preview(warnings=(f"2 rows {RUN_TOGETHER}", f"1 row {REPEATED}"))
+    found = gpt.preview([{"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": "b"}])
+    assert said() == []
+    assert found.warnings[0].startswith("without a chat template nothing stands between prompt and completion")
+    assert len(found.warnings) == 2
+    above, _, below = found._repr_mimebundle_()["text/html"].partition("<table")
+    assert "nothing stands between" in above
+    assert "what occurs twice" not in above
+    assert "what occurs twice" in below
+
+
+def test_a_chat_template_stands_between_prompt_and_completion(fake_jobs, said):
+    assert gpt.preview([{"prompt": "a", "completion": "b"}]).warnings == ()
+    assert said() == []
 
 
 # --- the jobs there are ---------------------------------------------------------------------------------------------

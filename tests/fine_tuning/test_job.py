@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import sys
 import threading
+import types
 
 import pytest
 from fake_jobs import INFO
 
 import gpt_notebook as gpt
+from gpt_notebook.display import job_reports
 from gpt_notebook.errors import ConnectionLost, JobError, JobFailed, JobNotFound, JobUnfinished, WaitInterrupted
+from gpt_notebook.evaluation import functions as evaluation
 from gpt_notebook.fine_tuning import job as fine_tuning_job
 from gpt_notebook.fine_tuning import metrics as job_metrics
 from gpt_notebook.fine_tuning import records as job_records
@@ -100,12 +104,19 @@ def test_samples_are_the_probes_by_step(trained):
 def test_before_the_first_step_there_are_no_numbers(job):
     pytest.importorskip("pandas")
     assert len(job.metrics()) == len(job.samples()) == 0
+    assert list(job.metrics().columns) == list(job_metrics.COLUMNS)
+
+
+def test_a_plot_before_the_first_step_says_so(job):
+    pytest.importorskip("plotly")
+    assert job.plot().layout.title.text == "pip on storyteller: no step yet"
 
 
 def test_a_plot_has_both_losses(fake_jobs, trained):
     pytest.importorskip("plotly")
     fake_jobs.info = dataclasses.replace(fake_jobs.info, best_step=2)
-    training, validation = trained.plot().data
+    training, validation, best = trained.plot().data
+    assert (best.name, list(best.x), list(best.y)) == ("best", [2], [1.5])
     assert (list(training.x), list(training.y)) == ([1, 2, 3, 4], [3.0, 2.0, 0.5, 0.5])
     assert (list(validation.x), list(validation.y)) == ([2], [1.5])
 
@@ -189,6 +200,14 @@ def test_a_command_waits_until_it_is_acknowledged(fake_jobs, call, command, valu
 def test_a_command_that_is_refused_says_why(fake_jobs, job):
     fake_jobs.obeys = False
     with pytest.raises(JobError, match="pip can't pause: it has ended"):
+        job.pause()
+
+
+def test_a_job_that_ends_instead_of_obeying(fake_jobs, job, monkeypatch):
+    monkeypatch.setattr(fine_tuning_job, "LAST_WORD_SECONDS", 0.05)
+    fake_jobs.obeys = None
+    threading.Timer(0.05, lambda: fake_jobs.add(StateChanged, state="succeeded", step=4)).start()
+    with pytest.raises(JobError, match="pip did not pause: it has ended meanwhile, succeeded"):
         job.pause()
 
 
@@ -279,6 +298,13 @@ def test_an_interrupt_ends_the_waiting_and_not_the_job(fake_jobs, job):
     assert fake_jobs.requests("command") == []
 
 
+def test_a_queued_job_says_whether_anything_is_before_it():
+    queued = dataclasses.replace(INFO, state="queued", position=0)
+    assert job_reports.short_state(queued) == "starting"
+    assert job_reports.short_state(dataclasses.replace(queued, position=2)) == "queued, 2 jobs before it"
+    assert job_reports.short_state(dataclasses.replace(queued, position=None)) == "queued"
+
+
 def test_what_can_not_be_waited_for(job):
     with pytest.raises(gpt.GptNotebookError, match="did you mean succeeded"):
         job.wait(until="suceeded")
@@ -289,7 +315,8 @@ def test_what_can_not_be_waited_for(job):
 # --- how it looks ---------------------------------------------------------------------------------------------------
 
 
-def test_it_shows_itself_with_the_line_to_use_it(fake_jobs, job):
+def test_it_shows_itself_with_the_line_to_use_it(fake_jobs, job, monkeypatch):
+    monkeypatch.setattr(job_reports.time, "strftime", lambda _: "14:02")
     checkpoints = tuple(
         CheckpointInfo(step=s, bytes=10**6, digest="d", can_resume=True, best=s == 1) for s in range(1, 10)
     )
@@ -300,11 +327,11 @@ def test_it_shows_itself_with_the_line_to_use_it(fake_jobs, job):
     shown = job._repr_mimebundle_()
     assert shown["text/plain"].splitlines()[:6] == [
         "job          pip · LoRA on storyteller",
-        "state        running · about 1.5 min left · 1,234 tokens/s",
+        "state        running · at 14:02 · about 1.5 min left · 1,234 tokens/s",
         "step         ██████████░░░░░░░░░░ 5 of 10 · epoch 0.5",
         "loss         2.25 · validation 2.5 · best at step 1",
         "checkpoints  …, 1 (best), 4, 5, 6, 7, 8, 9 · 9 MB",
-        "use it       %%gpt -m storyteller+pip",
+        "use it       %%gpt -m storyteller+pip · the best: %%gpt -m storyteller+pip:best",
     ]
     assert "<table" in shown["text/html"]
     assert repr(job) == "<Job pip: running, step 5 of 10, loss 2.25>"
@@ -313,7 +340,7 @@ def test_it_shows_itself_with_the_line_to_use_it(fake_jobs, job):
 def test_the_reason_of_a_failure_is_shown_as_text(fake_jobs, job):
     fake_jobs.info = dataclasses.replace(INFO, state="failed", reason="error", message="<b>ValueError</b>")
     shown = job._repr_mimebundle_()
-    assert "failed (an error) · <b>ValueError</b>" in shown["text/plain"]
+    assert "failed · <b>ValueError</b>" in shown["text/plain"]
     assert "<b>" not in shown["text/html"]
     assert "/jobs/pip/log.txt" in shown["text/plain"]
 
@@ -326,3 +353,34 @@ def test_where_nobody_can_tell_it_shows_itself_as_it_was(fake_jobs, job, model_k
 def test_nothing_is_evaluated_before_the_first_checkpoint(job):
     with pytest.raises(JobError, match="pip has no checkpoint yet"):
         job.evaluate(["x"])
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, ("{review}:", " {label}")), ({"text": "review"}, (None, None))])
+def test_it_is_evaluated_on_rows_made_as_those_of_its_training(fake_jobs, job, monkeypatch, given, used):
+    columns = {"prompt": "{review}:", "completion": " {label}"}
+    fake_jobs.info = dataclasses.replace(INFO, result="storyteller+pip", columns=columns)
+    seen = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: seen.append((arguments, options)))
+    job.evaluate(["x"], labels=False, **given)
+    ((arguments, options),) = seen
+    assert arguments == ("storyteller+pip", ["x"])
+    assert (options.get("prompt"), options.get("completion")) == used
+
+
+# --- its end --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "deleted"), [("y", True), ("n", False)])
+def test_whoever_is_there_is_asked_before_it_is_deleted(fake_jobs, model_kernel, monkeypatch, answer, deleted):
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
+    fake_jobs.info = dataclasses.replace(INFO, state="cancelled")
+    assert gpt.delete_job("pip") is deleted
+    assert asked == ["Delete the job pip (cancelled), which has no checkpoint? [y/N] "]
+    assert model_kernel.requests("/v1/jobs/forget") == [{"job": "1f"}] * deleted
+
+
+def test_by_force_it_is_deleted_without_a_question(job, model_kernel):
+    assert job.delete(force=True)
+    assert model_kernel.requests("/v1/jobs/forget") == [{"job": "1f"}]

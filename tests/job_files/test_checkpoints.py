@@ -222,6 +222,15 @@ def test_what_dead_processes_have_left_is_cleaned_up(directory, checkpoints):
     assert not (directory.path / ".tmp-job.json").exists()
 
 
+@pytest.mark.parametrize("name", [".old-abc", ".old-", ".old--3-4f"])
+def test_cleaning_up_leaves_what_is_of_no_step(directory, checkpoints, name):
+    save(checkpoints, 10)
+    (directory.checkpoints / name).mkdir()
+    checkpoints.clean()
+    assert (directory.checkpoints / name).exists()
+    assert checkpoints.steps() == [10]
+
+
 def test_cleaning_up_removes_links_and_not_what_they_lead_to(directory, checkpoints, tmp_path):
     save(checkpoints, 10)
     (tmp_path / "mine").mkdir()

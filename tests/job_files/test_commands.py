@@ -62,6 +62,13 @@ def test_a_command_of_a_later_version_is_left_out(directory):
     assert commands.append(directory, "cancel") == 3
 
 
+@pytest.mark.parametrize("value", ['"abc"', "NaN", "Infinity", "-1", "true", "[1]", "1" + "0" * 400])
+def test_a_value_that_is_no_amount_is_left_out(directory, value):
+    directory.control.write_text(f'{{"number": 1, "command": "max_steps", "value": {value}, "time": "soon"}}\n')
+    commands.append(directory, "stop")
+    assert numbers(directory) == [2]
+
+
 def test_a_job_on_a_full_disk_can_still_be_told_to_stop(directory, monkeypatch):
     reserve.make(directory.path)
     write = commands.lines.os.write

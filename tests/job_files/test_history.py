@@ -232,6 +232,17 @@ def test_commands_change_what_was_chosen_and_are_known_by_number(directory):
     assert found.chosen == {"learning_rate": 3e-4, "max_steps": 50, "micro_batch_size": 4}
 
 
+def test_what_commands_have_changed_stays_when_the_job_goes_on_unless_something_else_is_asked_for(directory):
+    first = Attempt(directory, learning_rate=1e-4, max_steps=30).steps(1)
+    for number, command, value in [(1, "learning_rate", 3e-4), (2, "max_steps", 50.0)]:
+        first.events.write(CommandDone, command_number=number, command=command, value=value, obeyed=True)
+    first.dies()
+    Attempt(directory, begins=1, learning_rate=1e-4, max_steps=30).dies()
+    assert history.progress(directory).chosen == {"learning_rate": 3e-4, "max_steps": 50}
+    Attempt(directory, begins=1, learning_rate=2e-4, max_steps=30).dies()
+    assert history.progress(directory).chosen == {"learning_rate": 2e-4, "max_steps": 50}
+
+
 def test_its_checkpoints_are_those_that_are_there_with_their_losses(directory):
     attempt = Attempt(directory).steps(10)
     for step in (5, 8, 10):
@@ -249,7 +260,7 @@ def test_its_checkpoints_are_those_that_are_there_with_their_losses(directory):
 def test_what_it_makes_is_named_as_others_ask_for_it(tmp_path):
     directory = make_job(tmp_path, "whole", method="full")
     Checkpoints(directory).save(1, write_adapter)
-    assert history.info(directory, running=False).result == str(tmp_path / "models/whole")
+    assert history.info(directory, running=False).result == "whole"
 
 
 def test_a_loss_that_is_no_number_is_none_and_does_not_hide_how_far_it_is(directory):

@@ -33,7 +33,9 @@ def test_fields_of_a_later_version_are_ignored():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"id": 3}', json.dumps({**spec().to_json(), "request": {}}), "\0"]
+    "text",
+    ["", "{", "[]", "null", '{"id": 3}', json.dumps({**spec().to_json(), "request": {}}), "\0"]
+    + [json.dumps({**spec().to_json(), "created": created}) for created in (None, "now", True, float("nan"), 10**400)],
 )
 def test_a_damaged_job_says_which_file_it_is(tmp_path, text):
     directory = make_job(tmp_path)

@@ -15,6 +15,7 @@ from job_samples import make_job
 
 from gpt_notebook.job_files.lock import Holder, _identity, hold, holder
 
+# In one piece each, as two processes write into the same pipe.
 HOLDING = """
 import os, sys
 from pathlib import Path
@@ -24,10 +25,10 @@ from gpt_notebook.job_files.lock import hold
 with hold(JobDirectory(Path(sys.argv[1]))) as held:
     if len(sys.argv) > 2 and os.fork() == 0:
         # As a library's helper process, which outlives the job's.
-        print("forked", flush=True)
+        os.write(1, b"forked\\n")
         sys.stdin.read()
         os._exit(0)
-    print(held, flush=True)
+    os.write(1, f"{held}\\n".encode())
     sys.stdin.read()
 """
 
@@ -173,3 +174,10 @@ def test_without_a_job_there_is_nothing_to_hold(directory):
     assert holder(directory) is None
     with pytest.raises(FileNotFoundError), hold(directory):
         pass
+
+
+def test_only_a_jobs_process_says_that_it_is_one(directory):
+    with hold(directory):
+        assert not holder(directory).is_job
+    with hold(directory, as_job=True):
+        assert holder(directory).is_job

@@ -304,3 +304,45 @@ def test_what_must_outlast_a_power_cut_is_synced_and_what_comes_often_is_not(pat
         assert lasting == {StateChanged, Prepared, CheckpointSaved, CheckpointPruned, CommandDone, MemoryShort}
         events.write(Noted, message="this one, too", sync=True)
         assert synced
+
+
+@pytest.mark.parametrize(
+    ("cls", "fields", "wrong"),
+    [
+        (StepDone, step_fields(1), {"loss": "low"}),
+        (StepDone, step_fields(1), {"step": "1"}),
+        (StepDone, step_fields(1), {"step": True}),
+        (StateChanged, {"state": "paused"}, {"time": None}),
+        (StateChanged, {"state": "paused"}, {"state": 3}),
+        (Prepared, prepared_fields(0), {"max_steps": [3]}),
+        (Prepared, prepared_fields(0), {"estimate": 3}),
+        (CommandDone, {"command_number": 1, "command": "pause", "obeyed": True}, {"command_number": None}),
+    ],
+)
+def test_a_line_with_values_of_other_types_says_nothing(path, cls, fields, wrong):
+    with Journal(path, attempt=1) as events:
+        line = json.dumps(
+            {"type": cls.type, "number": 1, "attempt": 1, "time": 1.5, **fields, **wrong}, default=vars_of
+        )
+        path.write_text(line + "\n")
+        events.write(Noted, message="after it")
+    assert [event.type for event in read(path)] == ["note"]
+
+
+def vars_of(value):
+    return dataclasses.asdict(value)
+
+
+def test_a_number_that_nobody_can_read_says_nothing(path):
+    digits = "9" * 5000
+    path.write_text(f'{{"type": "note", "number": {digits}, "attempt": 1, "time": 1, "message": "x"}}\n')
+    write_notes(path, "after it")
+    assert [event.message for event in read(path)] == ["after it"]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name)])
+def test_what_is_no_file_has_no_events_and_keeps_nobody_waiting(path, make):
+    make(path)
+    assert list(read(path)) == []
+    with pytest.raises(OSError, match=r"no file|symbolic links"):
+        Journal.next_attempt(path)

@@ -8,7 +8,7 @@ from job_samples import make_job, write_adapter
 from gpt_notebook import adapter_places
 from gpt_notebook.errors import ModelNotFound
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.publishing import publish, taken, withdraw
+from gpt_notebook.job_files.publishing import checkpoint, publish, taken, withdraw
 
 
 @pytest.fixture
@@ -72,3 +72,17 @@ def test_a_name_is_taken_by_a_job_an_adapter_or_a_model(directory):
         (home / place).mkdir()
         (home / place / f"in-{place}").symlink_to("nowhere")
         assert taken(home, f"in-{place}") == home / place / f"in-{place}"
+
+
+def test_steps_of_a_model_have_names_and_an_endpoints_is_left_alone(directory, tmp_path):
+    for step in (4, 8):
+        (directory.checkpoints / str(step)).mkdir(parents=True, exist_ok=True)
+    directory.spec_file.write_text("{}")
+    publish(directory, "full", 8)
+    directory.write_best(4)
+    name = directory.name
+    assert checkpoint(f"{name}:best", tmp_path) == checkpoint(f"{name}:4", tmp_path) == directory.checkpoints / "4"
+    for other in (name, "openai:gpt-4o", "https://host:8000", f"{name}:4+pip", f"./{name}:4"):
+        assert checkpoint(other, tmp_path) is None
+    with pytest.raises(ModelNotFound, match="no checkpoint '5': there is 4, 8"):
+        checkpoint(f"{name}:5", tmp_path)

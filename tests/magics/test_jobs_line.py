@@ -46,16 +46,19 @@ def test_one_job_is_shown(shell):
 @pytest.mark.parametrize("command", JOB_COMMANDS)
 def test_a_job_is_told_something(shell, monkeypatch, command):
     told = []
-    monkeypatch.setattr(Job, command, lambda self: told.append(self.id))
+    monkeypatch.setattr(Job, command, lambda self: told.append(self.id) is None)
     shell.run(f"%gpt jobs tale {command}")
     assert told == ["2f"]
-    assert "job     tale" in shown(shell)
+    assert ("tale is deleted" if command == "delete" else "job     tale") in shown(shell)
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("jobs pip pase", "what a job is told is one of pause, resume, stop, cancel, not 'pase'; did you mean pause?"),
+        (
+            "jobs pip pase",
+            "what a job is told is one of pause, resume, stop, cancel, delete, not 'pase'; did you mean pause?",
+        ),
         ("jobs pip pause now", "%gpt jobs: unexpected 'now'; it is written %gpt jobs"),
         ("jobs --all", "unexpected '--all'"),
     ],

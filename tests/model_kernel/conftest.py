@@ -14,9 +14,9 @@ import transformers
 from gpt_notebook.model_kernel import loading, weights
 from gpt_notebook.model_kernel.engine import Engine
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
-from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import LoadRequest
 from gpt_notebook.settings import Settings
+from gpt_notebook.template_process import TemplateProcess
 from model_kernel import tiny_models
 from model_kernel.asking import all_of
 

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+from gpt_notebook import template_process
 from gpt_notebook.errors import InvalidRequest, ModelUnsafe
-from gpt_notebook.model_kernel import chat, template_process
-from gpt_notebook.model_kernel.template_process import TemplateProcess
+from gpt_notebook.model_kernel import chat
 from gpt_notebook.protocol import ChatMessage
+from gpt_notebook.template_process import TemplateProcess
 from model_kernel.asking import completion
 from model_kernel.tiny_models import CHAT_TEMPLATE, byte_level_tokenizer
 

@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpt_notebook import saved_models
 from gpt_notebook.errors import ModelDamaged, ModelNotFound, ModelUnsafe
+from gpt_notebook.job_files import publishing
+from gpt_notebook.job_files.directory import JobDirectory
+from gpt_notebook.model_kernel import weights
+from gpt_notebook.model_kernel.jobs.base import refuse_elsewhere
 from gpt_notebook.protocol import LoadRequest
+from gpt_notebook.settings import Settings
 from model_kernel.asking import all_of
 from model_kernel.tiny_models import change_config
 
@@ -198,3 +204,24 @@ def test_a_model_saved_by_name_is_found_by_it(engine, own_tiny, tmp_path):
     events = all_of(engine.load(LoadRequest(model="mine")))
     assert events[-2].model.name == "mine"
     assert torch.float32 == engine._models._loaded["mine", None].dtype
+
+
+def test_a_model_that_a_job_has_made_is_found_by_its_name_and_by_its_steps(tmp_path):
+    job = JobDirectory(tmp_path / "jobs" / "kites")
+    for step in (4, 8):
+        (job.checkpoints / str(step)).mkdir(parents=True)
+    job.spec_file.write_text("{}")
+    publishing.publish(job, "full", 8)
+    job.write_best(4)
+    saved = tmp_path / "models"
+    found = {name: weights.local(name, saved) for name in ("kites", "kites:best", "kites:8")}
+    assert [source.directory.name for source in found.values()] == ["8", "4", "8"]
+    assert [source.name for source in found.values()] == list(found)
+    with pytest.raises(ModelNotFound, match="there is 4, 8"):
+        weights.local("kites:5", saved)
+    # The same place for each, whether it is loaded or not: it is shown once.
+    assert [source.directory for source in weights.saved_sources(saved)] == [found["kites"].directory]
+    refuse_elsewhere("kites:best", tmp_path)
+    settings = Settings(home=tmp_path)
+    assert saved_models.resolve("kites:best+pip", settings) == f"{job.checkpoints / '4'}+pip"
+    assert [info.source for info in saved_models.listing(settings)] == [str(found["kites"].directory)]

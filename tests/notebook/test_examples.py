@@ -68,7 +68,7 @@ def test_an_example_runs_from_top_to_bottom(path, tmp_path, model_kernel_of_its_
     figures = [each for each in outputs_of(executed) if "application/vnd.plotly.v1+json" in each]
     assert all("image/svg+xml" in each for each in figures)
     assert (tmp_path / f"{path.stem}.html").read_text("utf-8").count('data-mime-type="image/svg+xml"') == len(figures)
-    assert bool(figures) == (path.stem == "02_attention")
+    assert bool(figures) == (path.stem in {"02_attention", "03_fine_tuning"})
 
 
 def outputs_of(notebook):

@@ -49,3 +49,10 @@ def test_epochs_become_steps(options, n_samples, steps):
 )
 def test_as_many_samples_are_computed_together_as_fit_and_divide_a_step(options, room, size):
     assert choices.micro_batch_size(JobOptions(**options), 100, bytes_each=10, room=room) == size
+
+
+@pytest.mark.parametrize(
+    ("number", "most", "divisor"), [(12, 5, 4), (12, 100, 12), (7, 6, 1), (16, 4, 4), (100_000_007, 100_000_006, 1)]
+)
+def test_the_largest_divisor_is_found_without_counting(number, most, divisor):
+    assert choices.largest_divisor(number, most) == divisor

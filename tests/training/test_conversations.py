@@ -5,8 +5,8 @@ from model_kernel.tiny_models import CHAT_TEMPLATE, byte_level_tokenizer
 
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel import chat
-from gpt_notebook.model_kernel.template_process import TemplateProcess
 from gpt_notebook.protocol import ChatMessage
+from gpt_notebook.template_process import TemplateProcess
 from gpt_notebook.training import samples
 
 TALK = [

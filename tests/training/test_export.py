@@ -18,7 +18,7 @@ from gpt_notebook import adapter_files, storyteller
 from gpt_notebook.errors import ModelUnsupported
 from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.directory import JobDirectory, JobSpec
+from gpt_notebook.job_files.directory import JobDirectory, JobSpec, Stretch
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import (
     CheckpointSaved,
@@ -186,6 +186,22 @@ def test_the_page_of_an_earlier_step_has_the_measures_of_that_step(trained, base
     assert "| steps | 3, which are 1 epochs |" in page
     assert "loss 3.0000" in page
     assert "after step 6" not in page
+
+
+def test_the_page_tells_each_stretch_of_a_job_that_went_on_with_other_data(trained, base, target):
+    spec = trained.spec()
+    now = dataclasses.replace(spec.request, data="cd" * 32)
+    trained.write_spec(dataclasses.replace(spec, request=now, before=(Stretch(until=3, request=spec.request),)))
+    export.write(order(target, base, trained.checkpoints / "6", name="tale"))
+    page = (target / "README.md").read_text("utf-8")
+    first, second = page.split("### Then steps 4 to 6")
+    assert "### Steps 1 to 3" in first
+    assert ("ab" * 32 in first, "cd" * 32 in first) == (True, False)
+    assert ("ab" * 32 in second, "cd" * 32 in second) == (False, True)
+    target.with_name("third").mkdir()
+    export.write(order(target.with_name("third"), base, trained.checkpoints / "3", name="tale"))
+    earlier = (target.with_name("third") / "README.md").read_text("utf-8")
+    assert ("ab" * 32 in earlier, "cd" * 32 in earlier, "Then steps" in earlier) == (True, False, False)
 
 
 def test_the_page_of_what_no_job_made_tells_what_it_is(adapter, target):

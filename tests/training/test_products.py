@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 
+import numpy as np
 import peft
 import pytest
 import torch
@@ -12,7 +13,8 @@ import transformers
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from gpt_notebook.training import products
+from gpt_notebook.training import collate, loss, products
+from gpt_notebook.training.samples import Sample
 
 needs_it = pytest.mark.skipif(
     not products.can_be_faster(torch.device("cpu")), reason="this processor has no need of it"
@@ -121,3 +123,25 @@ def test_gelu_in_one_go_is_gpt2s_own():
     x = torch.linspace(-8, 8, 1001)
     assert type(holder[0]) is not type(act)
     assert torch.allclose(holder(x), act(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_batches_have_few_sizes_and_the_same_loss(tiny_base, packed):
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base).eval()
+    generator = np.random.RandomState(0)
+    sizes = set()
+    for longest in range(16, 40):
+        lengths = (longest // 3, longest - longest // 3) if packed else (longest, longest // 2)
+        chosen = [Sample(generator.randint(0, 300, size), np.arange(size) > 0, row=0) for size in lengths]
+        batch = collate.packed(chosen) if packed else collate.padded(chosen)
+        rounded = products.of_few_sizes(batch, pad_id=5, longest=64)
+        sizes.add(rounded["input_ids"].shape[1])
+        with torch.no_grad():
+            found, expected = (loss.summed(model, each, torch.device("cpu")).item() for each in (rounded, batch))
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert sizes <= {16, 18, 20, 22, 24, 26, 28, 30, 32, 36, 40}
+
+
+def test_no_batch_gets_longer_than_the_model_reads():
+    batch = collate.padded([Sample(np.zeros(61, np.int32), np.arange(61) > 0, row=0)])
+    assert products.of_few_sizes(batch, pad_id=0, longest=61) is batch

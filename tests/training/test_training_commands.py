@@ -48,10 +48,13 @@ def test_another_number_of_steps_moves_the_end_of_the_schedule(make, monkeypatch
     assert events(pip, CheckpointSaved)[-1].step == steps
 
 
-def test_fewer_steps_than_are_done_end_the_job_at_once(make, monkeypatch):
-    outcome = command_at(monkeypatch, pip := make(), 4, ("max_steps", 2.0))
-    assert outcome.state == "succeeded"
-    assert max(rates(pip)) == 4
+@pytest.mark.parametrize("steps", [2, 4])
+def test_no_more_steps_than_are_done_are_refused(make, monkeypatch, steps):
+    outcome = command_at(monkeypatch, pip := make(), 4, ("max_steps", float(steps)))
+    assert (outcome.state, max(rates(pip))) == ("succeeded", 8)
+    (said,) = events(pip, CommandDone)
+    assert (said.obeyed, said.step) == (False, 4)
+    assert said.message.startswith("step 4 is done: ask for more than 4 steps, or end the job with its .stop()")
 
 
 def test_what_commands_changed_survives_a_death_to_the_bit(make, monkeypatch):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
-import threading
 import time
 import warnings
 
@@ -16,8 +17,10 @@ import torch
 import transformers
 from model_kernel import tiny_models
 
-from gpt_notebook import adapter_places
+from gpt_notebook import adapter_places, template_process
 from gpt_notebook.job_files import lock
+from gpt_notebook.job_files.directory import Stretch
+from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import (
     CheckpointPruned,
     CheckpointSaved,
@@ -30,9 +33,8 @@ from gpt_notebook.job_protocol import (
     Validated,
 )
 from gpt_notebook.training import probes, random_state
-from gpt_notebook.training.job import run
 from gpt_notebook.training.trainer import JobTrainer
-from training.tiny_jobs import CPU, before_passes, events, make_job, rows, same, train, weights
+from training.tiny_jobs import CPU, before_passes, events, make_job, queue, rows, same, train, weights
 
 
 @pytest.fixture
@@ -280,6 +282,28 @@ def test_other_families(make, tmp_path, family, method):
     assert weights(pip, 2)
 
 
+def test_a_chat_template_that_never_ends_fails_the_job_in_time(make, tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setattr(template_process, "RENDER_SECONDS", 0.2)
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    tokenizer.save_pretrained(base)
+    talk = [{"messages": [{"role": "user", "content": "the"}, {"role": "assistant", "content": "fox"}]}]
+    assert "chat template ran for more than 0.2 s and was stopped" in failure(
+        make_job(tmp_path, base, talk, max_steps=1)
+    )
+
+
+def test_fewer_epochs_than_are_done_are_refused_where_other_values_were_forced_on_a_job(make):
+    train(pip := make())
+    spec = pip.spec()
+    options = dataclasses.replace(spec.request.options, max_steps=None, epochs=0.5)
+    request = dataclasses.replace(spec.request, options=options)
+    pip.write_spec(dataclasses.replace(spec, request=request, before=(Stretch(until=4, request=spec.request),)))
+    assert "4 steps are done, and 2 are asked for: ask for more" in failure(pip)
+
+
 # --- its process ---------------------------------------------------------------------------------------------------
 
 
@@ -290,7 +314,9 @@ def test_two_processes_never_have_the_same_job(make):
     )
     try:
         assert held.stdout.readline() == "held\n"
-        assert run(pip, device=CPU, leave=threading.Event()) is None
+        late = start(pip)
+        assert late.wait() == 1
+        assert "another process has the job" in pip.log.read_text()
         assert not events(pip)
     finally:
         held.communicate("\n")
@@ -299,6 +325,7 @@ def test_two_processes_never_have_the_same_job(make):
 HOLD = """
 import sys, pathlib
 from gpt_notebook.job_files import lock
+from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_files.directory import JobDirectory
 with lock.hold(JobDirectory(pathlib.Path(sys.argv[1]))):
     print("held", flush=True)
@@ -318,6 +345,18 @@ def start(directory):
         )
 
 
+@pytest.mark.parametrize("state", ["running", "paused", "failed", "cancelled", "succeeded"])
+def test_a_process_whose_turn_it_is_not_leaves_before_it_reads_anything(make, state):
+    pip = make()
+    with Journal(pip.events) as journal:
+        journal.write(StateChanged, state=state)
+    before = pip.events.read_bytes()
+    program = "import sys; from gpt_notebook.training.__main__ import main; code = main(); sys.exit(code or 'torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program, str(pip.path)], capture_output=True, text=True, check=False)
+    assert (found.returncode, pip.events.read_bytes()) == (0, before)
+    assert f"which is {state}" in found.stderr
+
+
 def wait_for_step(directory, step, process):
     while not any(each.step >= step for each in events(directory, StepDone)):
         assert process.poll() is None, directory.log.read_text()
@@ -332,11 +371,13 @@ def test_a_process_killed_and_one_told_to_leave_are_gone_on_from_exactly(make):
     first.kill()
     first.wait()
     assert lock.holder(broken) is None
+    queue(broken)
     second = start(broken)
     wait_for_step(broken, 30, second)
     second.terminate()
     assert second.wait() == 0
     assert events(broken, StateChanged)[-1].state in ("paused", "succeeded")
+    queue(broken)
     assert start(broken).wait() == 0
     assert train(whole).state == "succeeded"
     assert events(broken, StateChanged)[-1].state == "succeeded"

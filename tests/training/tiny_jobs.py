@@ -9,9 +9,10 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from gpt_notebook.job_files import commands, journal
+from gpt_notebook.job_files import commands, journal, lock
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec
-from gpt_notebook.job_protocol import JobOptions, JobRequest
+from gpt_notebook.job_files.journal import Journal
+from gpt_notebook.job_protocol import JobOptions, JobRequest, StateChanged
 from gpt_notebook.training.job import run
 from gpt_notebook.training.trainer import JobTrainer
 
@@ -70,7 +71,15 @@ def make_job(home, base, data, *, name="pip", validation=None, adapter=None, mod
 
 def train(directory, *, leave=None):
     """Run a job until its process leaves, and return how it has ended."""
-    return run(directory, device=CPU, leave=leave or threading.Event())
+    with lock.hold(directory, wait=2) as ours:
+        assert ours
+        return run(directory, device=CPU, leave=leave or threading.Event())
+
+
+def queue(directory):
+    """Let a job wait for its turn, as the model kernel does before it starts its process."""
+    with lock.hold(directory, wait=2), Journal(directory.events) as journal:
+        journal.write(StateChanged, state="queued")
 
 
 def events(directory, cls=None):

@@ -20,7 +20,7 @@ from gpt_notebook.model_kernel import hub, loading, model_config, weights
 from gpt_notebook.model_kernel.jobs.base import Base, refuse_elsewhere
 from gpt_notebook.model_kernel.model_config import GENERATING
 from gpt_notebook.model_kernel.weights import Source
-from gpt_notebook.training import choices
+from gpt_notebook.training import arguments, choices, lora_layers
 
 NEEDED = ("peft", "accelerate")
 """What trains, and is needed for nothing else."""
@@ -43,7 +43,7 @@ class Bases:
             ModelError: it isn't there, or can't be trained; says why.
             JobError: nothing can be trained here, as a package is missing.
         """
-        refuse_elsewhere(model)
+        refuse_elsewhere(model, self._home)
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             message = f"fine-tuning needs {' and '.join(missing)} beside the model kernel: run  pip install 'gpt-notebook[local]'"
             raise JobError(message)
@@ -66,6 +66,9 @@ class Bases:
             message = f"{source.name} cannot be fine-tuned: {model_config.refusal(source.name, kind, config).message}"
             raise ModelUnsupported(message)
         choices.max_length(options, model_config.context_length(config))
+        arguments.check(options.training_arguments)
+        if options.method == "lora" and options.lora.targets is not None:
+            lora_layers.check_targets(lora_layers.of_config(config), options.lora.targets)
 
     def _with(self, base: Base, adapter: str) -> Base:
         place = adapter_places.locate(adapter, self._home)

@@ -57,5 +57,8 @@ def _plain(value: Any) -> Any:
 
 
 def _written(value: Any) -> str:
+    """Return a value as one would give it: what is no choice at all is None in Python, and null only in JSON."""
+    if value is None or isinstance(value, bool):
+        return str(value)
     text = json.dumps(_plain(value), ensure_ascii=False)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from gpt_notebook.errors import JobInUse
+from gpt_notebook.errors import InvalidRequest, JobInUse
 from gpt_notebook.job_protocol import (
     CommandRequest,
     CommandTaken,
@@ -135,7 +135,8 @@ class Jobs:
             GptNotebookError: it can't be done; says why.
         """
         self.begin()
-        refuse_elsewhere(request.model)
+        refuse_elsewhere(request.model, self._home)
+        _refuse_nothing_to_compare(request)
         request = replace(request, model=self._bases.name_of(request.model))
         with self._busy():
             placed = await self._placed(request, hub_token)
@@ -199,3 +200,15 @@ class Jobs:
         """Look after them no longer; they go on."""
         if self._watching is not None:
             self._watching.cancel()
+
+
+def _refuse_nothing_to_compare(request: JobRequest) -> None:
+    """Refuse to end early by validations that there will be none of.
+
+    Raises:
+        InvalidRequest: says what is missing.
+    """
+    options = request.options
+    if options.early_stopping is not None and request.validation is None and options.validation_share == 0:
+        message = "early_stopping needs something to validate on: give validation data, or validation_share"
+        raise InvalidRequest(message, param="early_stopping")

@@ -74,13 +74,13 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def end(directory: JobDirectory, *, force: bool) -> bool:
-    """Send a signal to the process that holds a job's lock, and to those that it has started; False where that is not certain.
+    """Send a signal to a job's process, which holds its lock, and to those that it has started; False where that is not certain.
 
-    A pid alone says nothing: it may be somebody else's by now. The lock must be held, and by a process that began when
-    the lock says.
+    A pid alone says nothing: it may be somebody else's by now. The lock must be held, by a process that began when
+    the lock says, and that is the job's: others hold it, too, while they write or move something.
     """
     holder = lock.holder(directory)
-    if holder is None or holder.pid is None or holder.pid == os.getpid():
+    if holder is None or not holder.is_job or holder.pid is None or holder.pid == os.getpid():
         return False
     number = signal.SIGKILL if force else signal.SIGTERM
     with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):

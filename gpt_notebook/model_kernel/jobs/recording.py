@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from gpt_notebook.job_files import lock
+from gpt_notebook.job_files import commands, lock
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.commands import Command
 from gpt_notebook.job_files.directory import JobDirectory
@@ -21,6 +21,8 @@ LOCK_SECONDS = 10.0
 SETTINGS: tuple[CommandName, ...] = ("learning_rate", "max_steps")
 """Commands that hold for what comes after them, whoever has read them."""
 
+OVERTAKEN = "it was told something else since"
+
 
 class Recording:
     """A job that nobody runs, as it is now, and its journal."""
@@ -28,27 +30,45 @@ class Recording:
     def __init__(self, job: Job, journal: Journal) -> None:
         """Take both; the job's lock is held."""
         self.job = job
+        self._answered = job.progress.last_command
         self._journal = journal
 
     def queue(self) -> None:
         """Let the job wait for its turn, behind all others; what it was told before its process was gone is overtaken."""
-        for command in self.job.commands:
-            self._answer(command, obeyed=command.command in SETTINGS, message="the job began again meanwhile")
-        self.job.commands.clear()
+        self.overtake("the job began again meanwhile")
         self._change("queued")
+
+    def overtake(self, message: str, *, can_go_on: bool = True) -> None:
+        """Acknowledge what the job was told and can't do any more; what is set holds if it can go on."""
+        for command in list(self.job.commands):
+            refused = self._refused(command)
+            holds = can_go_on and command.command in SETTINGS and refused is None
+            self._answer(command, obeyed=holds, message=refused or message)
 
     def bury(self, words: str) -> None:
         """Say of a job whose process is gone without a word what has become of it."""
         if (command := self.job.asked("cancel")) is not None:
+            for each in self.job.commands[: self.job.commands.index(command)]:
+                self._answer(each, obeyed=False, message=OVERTAKEN)
             self.obey(command)
             return
         message = f"its process ended without a word ({words}): start it again, or resume it, to go on from its last checkpoint"
         self._change("failed", reason="died", message=message)
 
+    def obey_all(self) -> None:
+        """Do what the job was told so far, and acknowledge each once: what is set holds, and of the rest the last word."""
+        self.job.commands = commands.read(self.job.directory, after=self._answered)
+        while self.job.commands:
+            command, *later = self.job.commands
+            if command.command in SETTINGS or all(each.command in SETTINGS for each in later):
+                self.obey(command)
+            else:
+                self._answer(command, obeyed=False, message=OVERTAKEN)
+
     def obey(self, command: Command) -> None:
         """Do what the job was told, and acknowledge it."""
-        self.job.commands = [each for each in self.job.commands if each.number > command.number]
-        self._answer(command, obeyed=True)
+        refused = self._refused(command)
+        self._answer(command, obeyed=refused is None, message=refused)
         match command.command:
             case "resume":
                 self.queue()
@@ -65,6 +85,9 @@ class Recording:
         step = self.job.progress.step
         self._journal.write(StateChanged, state=state, reason=reason, message=message, step=step)
 
+    def _refused(self, command: Command) -> str | None:
+        return commands.refusal(command.command, command.value, step=self.job.progress.step)
+
     def _answer(self, command: Command, *, obeyed: bool, message: str | None = None) -> None:
         self._journal.write(
             CommandDone,
@@ -75,6 +98,8 @@ class Recording:
             message=None if obeyed else message,
             step=self.job.progress.step,
         )
+        self._answered = command.number
+        self.job.commands = [each for each in self.job.commands if each.number > command.number]
 
     def note(self, message: str) -> None:
         """Say what whoever looks at the job should know."""

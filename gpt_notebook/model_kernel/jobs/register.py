@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,11 +14,14 @@ from gpt_notebook.errors import InvalidRequest, JobError, JobNotFound
 from gpt_notebook.job_files import commands, lock
 from gpt_notebook.job_files.commands import Command
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec, directory_of, jobs_in
+from gpt_notebook.job_files.disk import opened
 from gpt_notebook.job_files.history import Progress
 from gpt_notebook.job_files.journal import Reader
 from gpt_notebook.job_files.lock import Holder
 from gpt_notebook.job_protocol import ENDED, JobInfo, JobState, StateChanged
 from gpt_notebook.protocol import RunningJob
+
+logger = logging.getLogger(__name__)
 
 Stamp = tuple[int, ...]
 
@@ -78,29 +83,42 @@ class Register:
         self._home = home
         self._lock = threading.Lock()
         self._jobs: dict[Path, Job] = {}
+        self._damaged: dict[Path, str] = {}
+        """What was said of those that can't be read."""
 
     def look(self) -> list[Job]:
-        """Return all jobs as they are now; one whose job.json can't be read is left out."""
+        """Return all jobs as they are now; one that can't be read is left out."""
         with self._lock:
             found: dict[Path, Job] = {}
             for directory in jobs_in(self._home):
-                with contextlib.suppress(JobError):
+                with self._left_out(directory):
                     found[directory.path] = self._read(directory)
             self._jobs = found
             return list(found.values())
+
+    @contextlib.contextmanager
+    def _left_out(self, directory: JobDirectory) -> Iterator[None]:
+        """Go on without a job that can't be read, and say so once."""
+        try:
+            yield
+        except JobNotFound:
+            pass  # It has just been deleted.
+        except JobError as error:
+            if self._damaged.get(directory.path) != str(error):
+                self._damaged[directory.path] = str(error)
+                logger.warning("a job is left out: %s", error)
 
     def find(self, name: str) -> Job:
         """Return the job of a name, or of an id.
 
         Raises:
             JobNotFound: there is none; says which was meant, or which there are.
-            JobError: its job.json can't be read.
+            JobError: it can't be read.
         """
         directory = directory_named(self._home, name)
         if directory is not None and directory.exists():
             with self._lock:
-                job = self._jobs[directory.path] = self._read(directory)
-                return job
+                return self._read(directory)
         jobs = self.look()
         if (same := next((job for job in jobs if job.spec.id == name), None)) is not None:
             return same
@@ -108,9 +126,20 @@ class Register:
         raise JobNotFound(message)
 
     def _read(self, directory: JobDirectory) -> Job:
-        """Return a job, with what has come since it was read last."""
+        """Return a job, with what has come since it was read last.
+
+        Raises:
+            JobNotFound: there is none.
+            JobError: it can't be read.
+        """
+        known = self._jobs.pop(directory.path, None)
+        with _blamed(directory):
+            # What can't be read begins from nothing the next time.
+            job = self._jobs[directory.path] = self._renewed(known, directory)
+        return job
+
+    def _renewed(self, job: Job | None, directory: JobDirectory) -> Job:
         stamps = tuple(_stamp(path) for path in (directory.spec_file, directory.events, directory.control))
-        job = self._jobs.get(directory.path)
         if job is None or job.stamps[0] != stamps[0]:
             spec = directory.spec()
             if job is not None and job.spec.id == spec.id:
@@ -119,6 +148,9 @@ class Register:
             else:
                 job = Job(directory, spec, Reader(directory.events))
         if job.stamps[1:] != stamps[1:]:
+            with contextlib.suppress(FileNotFoundError):
+                # Else a job that has done much would seem to be new.
+                opened(directory.events).close()
             for event in job.reader.read():
                 job.progress.add(event)
                 if isinstance(event, StateChanged):
@@ -134,7 +166,10 @@ class Register:
         """Return what people want to know of all jobs, the newest first."""
         jobs = self.look()
         places = queue(jobs)
-        infos = [self._info(job, places) for job in jobs]
+        infos = []
+        for job in jobs:
+            with self._left_out(job.directory):
+                infos.append(self._info(job, places))
         return sorted(infos, key=lambda info: (-info.created, info.name))
 
     def info(self, name: str) -> JobInfo:
@@ -142,12 +177,13 @@ class Register:
 
         Raises:
             JobNotFound: there is none.
+            JobError: it can't be read.
         """
         job = self.find(name)
         return self._info(job, queue(self.look()) if job.state == "queued" else [])
 
     def _info(self, job: Job, places: list[Job]) -> JobInfo:
-        with self._lock:
+        with self._lock, _blamed(job.directory):
             made_of = (job.progress.number, job.holder, _stamp(job.directory.checkpoints), job.spec)
             if job.told is None or job.told[0] != made_of:
                 running = job.holder is not None and job.active
@@ -187,6 +223,23 @@ def directory_named(home: Path, name: str) -> JobDirectory | None:
         return directory_of(home, name)
     except InvalidRequest:
         return None
+
+
+@contextlib.contextmanager
+def _blamed(directory: JobDirectory) -> Iterator[None]:
+    """Say of which job it is that something in it can't be read.
+
+    Raises:
+        JobError: says what is wrong.
+    """
+    try:
+        yield
+    except JobError:
+        raise
+    except Exception as error:
+        # Anybody may have written anything into it.
+        message = f"the job {directory.name!r} cannot be read ({str(error)[:200]}): repair or remove {directory.path}"
+        raise JobError(message) from error
 
 
 def _what_there_is(name: str, names: list[str]) -> str:

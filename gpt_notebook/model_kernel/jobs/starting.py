@@ -20,7 +20,8 @@ from pathlib import Path
 from gpt_notebook.adapter_places import split
 from gpt_notebook.errors import DiskFull, JobDiffers, JobError, JobInUse, JobNotFound
 from gpt_notebook.job_files import publishing
-from gpt_notebook.job_files.directory import JobDirectory, JobSpec, directory_of
+from gpt_notebook.job_files.checkpoints import Checkpoints
+from gpt_notebook.job_files.directory import JobDirectory, JobSpec, Stretch, directory_of
 from gpt_notebook.job_files.disk import NO_ROOM, TEMPORARY, Disk
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import JobRequest, StateChanged
@@ -67,7 +68,8 @@ class Starting:
         jobs = self._register.look()
         for job in jobs:
             asked = replace(job.spec, request=replace(request, name=job.spec.name, force=False))
-            if request.name in (None, job.spec.name) and not differences(job.spec, asked):
+            meant = request.name == job.spec.name or (request.name is None and not job.spec.before)
+            if meant and not differences(job.spec, asked):
                 has_died = job.state == "running" and job.holder is None
                 if job.state in ("running", "queued", "paused") and not has_died:
                     return Placed(job.spec.name, attached=True)
@@ -105,8 +107,9 @@ class Starting:
         """Return the job that a request means, if there is one: by its name, or else by all that makes it what it is."""
         if request.name is None:
             jobs = sorted(self._register.look(), key=lambda job: -job.spec.created)
-            same = (job for job in jobs if not differences(job.spec, _spec("", request, base)))
-            return next(same, None)
+            # One that was forced to go on with these values is not made of them alone.
+            whole = (job for job in jobs if not job.spec.before)
+            return next((job for job in whole if not differences(job.spec, _spec("", request, base))), None)
         try:
             return self._register.find(request.name)
         except JobNotFound:
@@ -140,6 +143,8 @@ class Starting:
                     message = f"the job {job.spec.name} runs, and cannot change meanwhile ({', '.join(found)}): pause or stop it first"
                     raise JobInUse(message)
                 return Placed(job.spec.name, attached=True)
+            if found:
+                _refuse_what_is_done(record.job, asked.request)
             if record.job.state == "running":
                 record.bury("found when it was started again")
                 record.queue()
@@ -148,7 +153,7 @@ class Starting:
                 record.queue()
             if found:
                 self._link(job.directory, asked.request)
-                job.directory.write_spec(asked)
+                job.directory.write_spec(replace(asked, before=_before(record.job)))
                 record.note(f"it goes on with other values than it was begun with: {', '.join(found)}")
         return Placed(job.spec.name, attached=True, resumed=goes_on)
 
@@ -222,6 +227,30 @@ class Starting:
                     shutil.rmtree(path, ignore_errors=True)
 
 
+def _refuse_what_is_done(job: Job, asked: JobRequest) -> None:
+    """Refuse to go on to a step that was done with other values: what it is made of would not be what it says.
+
+    Raises:
+        JobDiffers: says how many are done.
+    """
+    steps, done = asked.options.max_steps, job.progress.step
+    if done and steps is not None and steps <= done:
+        message = f"the job {job.spec.name} has done {done} steps already, and {steps} are asked for: ask for more, or give another name="
+        raise JobDiffers(message, param="max_steps")
+
+
+def _before(job: Job) -> tuple[Stretch, ...]:
+    """Return what a job was until now, if anything is left of that: it goes on from its newest checkpoint."""
+    there = [each.step for each in Checkpoints(job.directory).infos() if each.can_resume]
+    newest = max(there, default=0)
+    result: list[Stretch] = []
+    for each in (*job.spec.before, Stretch(until=newest, request=job.spec.request)):
+        until = min(each.until, newest)
+        if until > (result[-1].until if result else 0):
+            result.append(replace(each, until=until))
+    return tuple(result)
+
+
 def fitted(text: str) -> str:
     """Return a text made fit to be the beginning of a name."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:NAME_LENGTH] or "model"
@@ -238,6 +267,7 @@ def _spec(name: str, request: JobRequest, base: Base, *, like: JobSpec | None = 
         fingerprint=base.fingerprint,
         adapter=base.adapter,
         adapter_digest=base.adapter_digest,
+        before=() if like is None else like.before,
     )
 
 

@@ -47,8 +47,7 @@ def _done(record: Recording, request: CommandRequest) -> int:
         # First, as from then on it waits for nobody.
         record.bury("found when it was told something")
     number = commands.append(job.directory, request.command, request.value)
-    for command in commands.read(job.directory, after=job.progress.last_command):
-        record.obey(command)
+    record.obey_all()
     return number
 
 
@@ -75,6 +74,9 @@ def _refuse_impossible(job: Job, request: CommandRequest) -> None:
         and not _has_died(job)
     ):
         reason = f"has ended already ({state})"
+    if reason is None:
+        reason = commands.refusal(request.command, request.value, step=job.progress.step)
+        reason = reason and f"cannot be told that: {reason}"
     if reason is not None:
         message = f"the job {name} {reason}"
         raise InvalidRequest(message, param="command")

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt_notebook.errors import GptNotebookError
 from gpt_notebook.model_kernel.jobs import processes
 from gpt_notebook.model_kernel.jobs.processes import Process, Start
 from gpt_notebook.model_kernel.jobs.recording import recording
@@ -123,7 +122,7 @@ class Watch:
         for job in jobs:
             try:
                 changed |= self._settled(job)
-            except (OSError, GptNotebookError):
+            except Exception:  # One job must not be the end of all others.
                 logger.exception("the job %s could not be looked after", job.spec.name)
         return self._register.look() if changed else jobs
 
@@ -145,7 +144,7 @@ class Watch:
         number, words = self._ended.pop(job.spec.id, (None, None))
         # One that has not even said that it runs has died all the same.
         died = job.state == "running" or (job.state == "queued" and job.state_number == number)
-        if not died and not (job.state == "paused" and job.commands):
+        if not died and (job.active or not job.commands):
             return False
         with recording(self._register, job.directory, wait=0) as record:
             if record is None:
@@ -154,21 +153,32 @@ class Watch:
                 record.bury(words or processes.last_words(job.directory, None))
             elif record.job.state == "paused":
                 # They came when the process had read its last one.
-                for command in record.job.commands:
-                    record.obey(command)
+                record.obey_all()
+            elif record.job.ended:
+                state = record.job.state
+                record.overtake(f"the job had ended by then ({state})", can_go_on=state != "succeeded")
         return True
 
     def _end_what_hangs(self, job: Job) -> None:
         """End a process that was told `cancel` long ago, or has said its last word long ago; in order if it can."""
-        command, said = job.asked("cancel"), job.state_event
-        since = None if command is None else command.time + OBEY_SECONDS
-        if said is not None and not job.active:
-            since = said.time + LEAVE_SECONDS
-        if since is None or time.time() < since:
+        if not self._hangs(job):
+            self._told_to_end.pop(job.spec.id, None)
             return
+        is_new = job.spec.id not in self._told_to_end
         asked = self._told_to_end.setdefault(job.spec.id, time.monotonic())
-        if processes.end(job.directory, force=time.monotonic() - asked > FORCE_SECONDS):
+        if processes.end(job.directory, force=time.monotonic() - asked > FORCE_SECONDS) and is_new:
             logger.info("the process of the job %s hangs, and was sent a signal", job.spec.name)
+
+    def _hangs(self, job: Job) -> bool:
+        """Whether a job's process has had its time; whoever else holds the lock has all of it."""
+        if job.holder is None or not job.holder.is_job:
+            return False
+        # The first, as one that is told again and again has no more time for that.
+        cancel = next((each for each in job.commands if each.command == "cancel"), None)
+        since, patience = None if cancel is None else cancel.time, OBEY_SECONDS
+        if job.state_event is not None and not job.active:
+            since, patience = job.state_event.time, LEAVE_SECONDS
+        return since is not None and time.time() > max(since, job.holder.since or 0.0) + patience
 
     def _started(self, job: Job, said: str | None) -> _Begun | None:
         """Start a job's process; None where that can't be, or it is no job's turn any more."""

@@ -25,7 +25,7 @@ def main() -> None:
     arguments = directory.spec().request.options.training_arguments
     while arguments.get("late") and not (directory.path / "go").exists():
         time.sleep(0.005)
-    with lock.hold(directory, wait=2) as ours:
+    with lock.hold(directory, wait=2, as_job=True) as ours:
         if not ours:
             sys.exit(1)
         before = history.progress(directory)

@@ -19,7 +19,7 @@ from gpt_notebook.errors import (
     ModelUnsafe,
     ModelUnsupported,
 )
-from gpt_notebook.job_protocol import JobOptions
+from gpt_notebook.job_protocol import JobOptions, LoraOptions
 from gpt_notebook.model_kernel.jobs import base_model
 from gpt_notebook.model_kernel.jobs.base_model import Bases
 from model_kernel import tiny_adapters
@@ -86,6 +86,16 @@ def test_a_quantized_model_is_refused(bases, own_tiny):
 def test_longer_samples_than_the_model_reads_are_refused(bases, own_tiny):
     with pytest.raises(InvalidRequest, match="reads at most 64 tokens"):
         found(bases, own_tiny, max_length=10_000)
+
+
+def test_options_that_the_model_or_transformers_lacks_are_refused(bases, own_tiny):
+    with pytest.raises(InvalidRequest, match="weight_decy"):
+        found(bases, own_tiny, training_arguments={"weight_decy": 0.1})
+    with pytest.raises(InvalidRequest, match="cannot set output_dir"):
+        found(bases, own_tiny, training_arguments={"output_dir": "x"})
+    with pytest.raises(InvalidRequest, match=r"lora\.targets"):
+        found(bases, own_tiny, lora=LoraOptions(targets=("no_such_proj",)))
+    assert found(bases, own_tiny, lora=LoraOptions(targets=("c_attn",)))
 
 
 def test_an_adapter_is_gone_on_from_and_known_by_its_bytes(bases, own_tiny, home):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 
 from gpt_notebook.errors import DataNotFound, DiskFull, InvalidRequest, JobDiffers, JobError, JobInUse, ModelNotFound
-from gpt_notebook.job_files.directory import directory_of
+from gpt_notebook.job_files.checkpoints import Checkpoints
+from gpt_notebook.job_files.directory import JobSpec, directory_of
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import CommandRequest, JobRequest, LoraOptions, Noted, StateChanged
 from gpt_notebook.model_kernel.jobs import starting
+from gpt_notebook.model_kernel.jobs.differences import differences
 from gpt_notebook.model_kernel.jobs.starting import fitted
 from model_kernel.jobs.company_of_jobs import DATA, info, start, state, told
 
@@ -59,11 +63,11 @@ def test_a_job_that_was_cancelled_goes_on_when_it_is_started_again(with_jobs):
     ("changed", "said"),
     [
         ({"data": OTHER}, "data 0"),
-        ({"learning_rate": 0.001}, "learning_rate null -> 0.001"),
-        ({"lora": LoraOptions(rank=4, targets=("q_proj",))}, r'lora.rank 8 -> 4, lora.targets null -> \["q_proj"\]'),
+        ({"learning_rate": 0.001}, "learning_rate None -> 0.001"),
+        ({"lora": LoraOptions(rank=4, targets=("q_proj",))}, r'lora.rank 8 -> 4, lora.targets None -> \["q_proj"\]'),
         ({"model": "gpt2"}, "model storyteller -> gpt2"),
-        ({"steps": 3}, "training_arguments.steps null -> 3"),
-        ({"seed": 7, "epochs": 1.5}, "epochs null -> 1.5, seed 0 -> 7"),
+        ({"steps": 3}, "training_arguments.steps None -> 3"),
+        ({"seed": 7, "epochs": 1.5}, "epochs None -> 1.5, seed 0 -> 7"),
     ],
 )
 def test_what_differs_is_said_exactly_and_nothing_is_changed(with_jobs, changed, said):
@@ -120,6 +124,48 @@ def test_a_running_job_does_not_change_by_force(with_jobs):
             JobInUse, match=r"runs, and cannot change meanwhile \(seed 0 -> 7\): pause or stop it first"
         ):
             await start(jobs, "fox", then="wait", seed=7, force=True)
+
+    with_jobs(work)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_steps_that_are_done_are_not_said_to_be_made_of_other_data(with_jobs, home, steps):
+    async def work(jobs):
+        await start(jobs, "fox", max_steps=20)
+        await state(jobs, "fox", "succeeded")
+        before = directory_of(home, "fox").spec()
+        with pytest.raises(
+            JobDiffers, match=f"fox has done 2 steps already, and {steps} are asked for: ask for more, or"
+        ):
+            await start(jobs, "fox", data=OTHER, max_steps=steps, force=True)
+        assert directory_of(home, "fox").spec() == before
+        assert directory_of(home, "fox").data.read_bytes() == DATA
+
+    with_jobs(work)
+
+
+def test_what_was_asked_for_before_is_kept_and_only_its_name_finds_such_a_job(with_jobs, home):
+    async def work(jobs):
+        await start(jobs, "fox", max_steps=2)
+        ended = await state(jobs, "fox", "succeeded")
+        fox = directory_of(home, "fox")
+        first = fox.spec().request
+        await asyncio.to_thread(Checkpoints(fox).save, 2, lambda place: (place / "optimizer.pt").write_bytes(b"x"))
+        await start(jobs, "fox", max_steps=9, data=OTHER, force=True)
+        await state(jobs, "fox", "succeeded", after=ended.number)
+        assert [(each.until, each.request) for each in fox.spec().before] == [(2, first)]
+        assert (await start(jobs, "fox", max_steps=9, data=OTHER)).attached
+        assert (await start(jobs, max_steps=9, data=OTHER)).job.name == "storyteller-1"
+
+    with_jobs(work)
+
+
+def test_ending_early_needs_something_to_validate_on(with_jobs):
+    async def work(jobs):
+        with pytest.raises(InvalidRequest, match="early_stopping needs something to validate on"):
+            await start(jobs, "fox", early_stopping=2)
+        assert jobs.bases.asked == []
+        assert not (await start(jobs, "fox", early_stopping=2, validation_share=0.5)).attached
 
     with_jobs(work)
 
@@ -236,3 +282,10 @@ def test_every_job_begins_in_the_queue(with_jobs):
         assert (first.number, first.state) == (1, "queued")
 
     with_jobs(work)
+
+
+def test_from_which_columns_rows_came_makes_no_other_job():
+    request = JobRequest(data="0" * 64, columns={"text": "body"})
+    asked = JobSpec(id="1f", name="fox", created=1.0, request=request, source="/base", fingerprint="f")
+    assert differences(asked, replace(asked, request=replace(request, columns={}))) == []
+    assert JobSpec.from_json(asked.to_json()).request.columns == {"text": "body"}

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from gpt_notebook.errors import JobInUse
-from gpt_notebook.job_files import lock
+from gpt_notebook.job_files import commands, lock
 from gpt_notebook.job_files.directory import directory_of
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import CommandDone, CommandRequest, ForgetRequest, StateChanged
@@ -316,5 +316,100 @@ def test_a_follower_waits_for_a_job_that_pauses_and_was_told_to_go_on(with_jobs,
         states = [each.state for each in await following if isinstance(each, StateChanged)]
         assert states[:5] == ["queued", "running", "paused", "queued", "running"]
         assert len(states) == 6
+
+    with_jobs(work)
+
+
+def test_who_only_writes_in_a_job_that_rests_is_sent_no_signal(with_jobs, home, monkeypatch):
+    monkeypatch.setattr(watching, "LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "FORCE_SECONDS", 0.0)
+    holding = """
+import pathlib, sys
+from gpt_notebook.job_files import directory, lock
+with lock.hold(directory.JobDirectory(pathlib.Path(sys.argv[1])), wait=5):
+    print("held", flush=True)
+    input()
+"""
+
+    async def work(jobs):
+        await start(jobs, "fox")
+        await state(jobs, "fox", "succeeded")
+        path = str(home / "jobs" / "fox")
+        arguments = [sys.executable, "-c", holding, path]
+        with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as somebody:  # noqa: ASYNC220
+            try:
+                assert await asyncio.to_thread(somebody.stdout.readline) == b"held\n"
+                for _ in range(3):
+                    jobs._watch._settle()
+                assert somebody.poll() is None
+            finally:
+                somebody.communicate(b"\n")
+        assert somebody.returncode == 0
+
+    with_jobs(work)
+
+
+def test_to_be_told_cancel_again_and_again_gives_no_process_more_time(with_jobs, home, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(watching, "OBEY_SECONDS", 0.3)
+    monkeypatch.setattr(watching, "FORCE_SECONDS", 0.1)
+
+    async def work(jobs):
+        await start(jobs, "fox", then="deaf")
+        await state(jobs, "fox", "running")
+        asked = 0
+        while jobs.started[0].poll() is None:
+            assert asked < 100
+            commands.append(directory_of(home, "fox"), "cancel")
+            asked += 1
+            await asyncio.sleep(0.05)
+        await state(jobs, "fox", "cancelled")
+        done = [each.command_number for each in await told(jobs, "fox") if isinstance(each, CommandDone)]
+        assert done == [*range(1, len(done) + 1)]
+        assert sum("hangs" in each.message for each in caplog.records) == 1
+
+    with_jobs(work)
+
+
+@pytest.mark.parametrize(
+    ("words", "becomes"),
+    [
+        (("resume", "cancel"), "cancelled"),
+        (("cancel", "resume"), "running"),
+        (("resume", "pause"), "paused"),
+        (("resume", "resume", "learning_rate"), "running"),
+    ],
+)
+def test_what_a_paused_job_was_told_is_answered_once_and_the_last_word_wins(with_jobs, home, words, becomes):
+    async def work(jobs):
+        await start(jobs, "fox", then="wait")
+        await state(jobs, "fox", "running")
+        await jobs.command(CommandRequest(job="fox", command="pause"))
+        await state(jobs, "fox", "paused")
+        async with jobs._watch.deciding:
+            for word in words:
+                commands.append(directory_of(home, "fox"), word, 0.5 if word == "learning_rate" else None)
+        count = 1 + len(words)
+        await until(lambda: jobs._register.find("fox").progress.last_command == count)
+        await until(lambda: jobs._register.find("fox").state == becomes)
+        done = [each.command_number for each in await told(jobs, "fox") if isinstance(each, CommandDone)]
+        assert done == [*range(1, count + 1)]
+
+    with_jobs(work)
+
+
+def test_what_a_job_is_told_while_it_ends_is_answered_and_not_done(with_jobs, home):
+    async def work(jobs):
+        await start(jobs, "fox", late=True)
+        await until(lambda: jobs.started)
+        # The process does not read any of it.
+        for word in ("pause", "learning_rate"):
+            await jobs.command(CommandRequest(job="fox", command=word, value=0.5 if word != "pause" else None))
+        (home / "jobs" / "fox" / "go").touch()
+        await state(jobs, "fox", "succeeded")
+        await until(lambda: jobs._register.find("fox").progress.last_command == 2)
+        done = [each for each in await told(jobs, "fox") if isinstance(each, CommandDone)]
+        assert [(each.command_number, each.obeyed) for each in done] == [(1, False), (2, False)]
+        assert "had ended by then (succeeded)" in done[0].message
 
     with_jobs(work)

@@ -1,6 +1,6 @@
-"""A process of its own for chat templates, which are programs of whoever made the model.
+"""A process of its own for chat templates, which are programs of whoever made the model; the model kernel and jobs each have one.
 
-    python -m gpt_notebook.model_kernel.template_process
+    python -m gpt_notebook.template_process
 
 Jinja's sandbox keeps them from files and attributes, but neither from looping nor from filling the memory; the operating
 system does, in a process that can be ended without harm. It reads one line of JSON for each conversation and writes one
@@ -70,17 +70,13 @@ class TemplateProcess:
                 answer = self._ask(line.encode() + b"\n")
             except TimeoutError:
                 self._end()
-                message = (
-                    f"the model's chat template ran for more than {RENDER_SECONDS:g} s and was stopped: use --complete"
-                )
+                message = f"the model's chat template ran for more than {RENDER_SECONDS:g} s and was stopped: use --complete, or in a training chat=False"
                 raise ModelUnsafe(message) from None
             except (EOFError, BrokenPipeError):
                 self._end()
                 answer = {"excess": "memory"}
         if "excess" in answer:
-            message = (
-                f"the model's chat template takes too much {answer['excess']} for this conversation: use --complete"
-            )
+            message = f"the model's chat template takes too much {answer['excess']} for this conversation: use --complete, or in a training chat=False"
             raise ModelUnsafe(message)
         if "error" in answer:
             message = f"the model's chat template refuses this conversation: {answer['error']}"
@@ -146,9 +142,9 @@ def main() -> None:
 
     with contextlib.suppress(ValueError, OSError):  # Not every system lets a process bound itself.
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    print("ready", flush=True)  # noqa: T201 - a pipe to the model kernel
+    print("ready", flush=True)  # noqa: T201 - a pipe to whoever asks
     for line in sys.stdin:
-        # A model kernel that was killed cannot stop us any more.
+        # Whoever asks may have been killed, and cannot stop us any more.
         signal.alarm(math.ceil(RENDER_SECONDS) + 1)
         answer = _answer(render_jinja_template, json.loads(line))
         signal.alarm(0)
