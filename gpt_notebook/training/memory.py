@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -30,8 +32,11 @@ def peak(device: torch.device) -> int:
     """Return the most bytes that the process, or on a GPU its tensors, had so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    with contextlib.suppress(OSError, StopIteration):
+        # Linux also counts in ru_maxrss what the process that started this one had.
+        with Path("/proc/self/status").open(encoding="ascii") as file:
+            return int(next(line for line in file if line.startswith("VmHWM:")).split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def give_back(device: torch.device) -> None:

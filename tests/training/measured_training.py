@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import warnings
 
@@ -10,7 +9,7 @@ import peft
 import torch
 import transformers
 
-from gpt_notebook.training import measures
+from gpt_notebook.training import measures, memory
 
 SHAPE = (4, 128)
 
@@ -30,9 +29,7 @@ def main() -> None:
         torch.nn.functional.cross_entropy(logits, ids.flatten()[1:]).backward()
         optimizer.step()
         optimizer.zero_grad()
-    sys.stdout.write(
-        str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-    )
+    sys.stdout.write(str(memory.peak(torch.device("cpu"))))
 
 
 if __name__ == "__main__":
