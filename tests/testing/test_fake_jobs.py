@@ -70,7 +70,7 @@ def test_a_full_fine_tune_is_a_model():
     with serving(FakeEngine()) as model_kernel:
         client = model_kernel.client()
         until(begun(client, method="full"), StateChanged, state="succeeded")
-        assert client.jobs()[0].result.endswith("/models/fox")
+        assert client.jobs()[0].result == "fox"
 
 
 def test_a_model_that_there_is_not_is_refused():
