@@ -43,7 +43,7 @@ def test_two_generations_come_on_together(tiny, shared_engine, monkeypatch):
 
         async def begin():
             while len(begun) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
             both_there.set()
 
         await asyncio.gather(one("a"), one("b"), begin())
@@ -55,16 +55,21 @@ def test_two_generations_come_on_together(tiny, shared_engine, monkeypatch):
 
 
 def test_a_request_is_queued_until_its_first_step(tiny, shared_engine):
-    model, go_on = tiny("llama"), threading.Event()
+    model, begun, go_on = tiny("llama"), threading.Event(), threading.Event()
     all_of(shared_engine.load(LoadRequest(model=model)))
 
     class Before(Work):
         def step(self):
+            begun.set()
             assert go_on.wait(10)
             return False
 
     def states():
         return {info.state for info in shared_engine.requests()}
+
+    def has_work():
+        requests = shared_engine._admission._requests.values()
+        return any(each.work for request in requests for each in (request, *request._beside))
 
     async def story():
         asked = (
@@ -72,15 +77,17 @@ def test_a_request_is_queued_until_its_first_step(tiny, shared_engine):
             shared_engine.batch(BatchRequest(prompts=("Once", "Twice"), model=model)),
         )
         for events in asked:
+            begun.clear()
             go_on.clear()
             first = Before()
             first.emit = lambda _: None
             shared_engine._runner._scheduler.submit(first)
+            assert await asyncio.to_thread(begun.wait, 10)
             async with aclosing(events):
                 assert (await anext(events)).type in ("started", "batch_started")
                 further = asyncio.ensure_future(anext(events))
-                while not any(len(each._beside) or each.work for each in shared_engine._admission._requests.values()):  # noqa: ASYNC110
-                    await asyncio.sleep(0)
+                while not has_work():  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
                 assert states() == {"queued"}
                 go_on.set()
                 await further
