@@ -67,6 +67,7 @@ bench: install ## measure against peers
 	$(BIN)/python bench/table.py
 	$(BIN)/python bench/concurrency.py
 	$(BIN)/python bench/prefix.py
+	$(BIN)/python bench/finetune.py
 
 wheel: panels ## build the wheel, which needs no Node to be installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -48,6 +48,10 @@ OURS = frozenset(
         *("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs", "push_to_hub", "hub_token"),
         *("hub_model_id", "hub_strategy", "hub_always_push", "hub_private_repo", "hub_revision"),
         *("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id", "dataloader_drop_last"),
+        *("dataloader_num_workers", "dataloader_prefetch_factor", "dataloader_persistent_workers"),
+        *("dataloader_multiprocessing_context", "dataloader_in_order", "dataloader_pin_memory"),
+        *("per_device_eval_batch_size", "eval_accumulation_steps", "eval_do_concat_batches", "eval_use_gather_object"),
+        *("bf16_full_eval", "fp16_full_eval", "include_for_metrics", "include_num_input_tokens_seen"),
     }
 )
 """Arguments on which it rests that a job survives, resumes exactly and tells nobody else."""
@@ -101,7 +105,6 @@ def make(
         InvalidRequest: an argument of the user's that transformers doesn't take.
     """
     check(options.training_arguments)
-    given: dict[str, Any] = {"dataloader_pin_memory": False, **options.training_arguments}
     try:
         return transformers.TrainingArguments(
             output_dir=output_dir,
@@ -121,9 +124,9 @@ def make(
             log_level="error",
             remove_unused_columns=False,
             average_tokens_across_devices=False,
-            **given,
+            **options.training_arguments,
         )
     except (TypeError, ValueError, ImportError) as error:
         line = " ".join(str(error).split())[:300]
-        text = f"training_arguments {', '.join(given)} cannot be used: {line}"
+        text = f"training_arguments {', '.join(options.training_arguments)} cannot be used: {line}"
         raise InvalidRequest(text, param="training_arguments") from None

@@ -137,7 +137,7 @@ def make(
     pays = n_validation_tokens * FORWARD_SHARE / (VALIDATION_SHARE * step_tokens)
     return Recipe(
         max_length=max_length,
-        epochs=options.epochs if options.max_steps is None else None,
+        epochs=(options.epochs or choices.EPOCHS) if options.max_steps is None else None,
         max_steps=steps,
         batch_size=batch_size,
         micro_batch_size=micro_batch_size,

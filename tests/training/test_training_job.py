@@ -221,6 +221,7 @@ def test_what_is_to_be_known_of_the_data_is_noted_once(tmp_path, tiny_base):
         ({"weight_decey": 0.1}, "did you mean weight_decay"),
         ({"output_dir": "elsewhere"}, "the job needs it for itself"),
         ({"save_steps": 3}, "save_every"),
+        ({"dataloader_num_workers": 2}, "leave it out"),
         ({"weight_decay": "much"}, "weight_decay"),
         ({"optim": "no such"}, "optim"),
     ],
