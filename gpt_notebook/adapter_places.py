@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
-import stat
 from pathlib import Path
 
 from gpt_notebook.errors import InvalidRequest, ModelNotFound
+from gpt_notebook.job_files.disk import opened
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -175,10 +174,7 @@ def newest(place: Path) -> Path:
 def best(place: Path) -> str | None:
     """Return the best step of a training, in digits; None where it is not known."""
     try:
-        # A pipe would keep its reader for good.
-        with open(os.open(place / BEST, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
+        with opened(place / BEST) as file:
             text = file.read(32).decode("ascii", "replace").strip()
     except OSError:
         return None

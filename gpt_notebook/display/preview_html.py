@@ -50,9 +50,8 @@ def _table(preview: Preview) -> Table:
     facts = [("data", f"{_rows(preview)} · {counted_with_commas(preview.tokens, 'token')}{share}")]
     if len(preview.lengths) == 5:  # noqa: PLR2004 - the shortest, three quartiles, the longest
         low, quarter, half, three_quarters, high = (f"{each:,}" for each in preview.lengths)
-        facts.append(
-            ("lengths", f"{low} to {high} tokens; half of them {quarter} to {three_quarters}, the median {half}")
-        )
+        spread = f"; half of them {quarter} to {three_quarters}, the median {half}" if quarter != three_quarters else ""
+        facts.append(("lengths", (f"{low} to {high} tokens{spread}" if low != high else f"{low} tokens each")))
     if preview.split:
         long = f"{counted_with_commas(preview.split, 'text')} longer than {preview.max_length:,} tokens"
         facts.append(("split", f"{long} become several samples"))

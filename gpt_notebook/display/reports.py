@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.quantities import counted, duration, size
 from gpt_notebook.protocol import AdapterInfo, ModelInfo, Progress, RequestInfo, RunningJob, Status
+from gpt_notebook.visible_text import visible
 
 MEGABYTE = 10**6
 REQUESTS_SHOWN = 8
@@ -51,8 +52,8 @@ class Report:
     line: str = ""
 
     def text(self) -> str:
-        """Return the report as plain text."""
-        return "\n\n".join(part for part in (*(each.text() for each in self.tables), self.line) if part)
+        """Return the report as plain text, in which what others wrote can steer no terminal."""
+        return visible("\n\n".join(part for part in (*(each.text() for each in self.tables), self.line) if part))
 
     def html(self) -> str:
         """Return the report as HTML."""

@@ -15,9 +15,10 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def picture(parts: Iterable[str], width: float, height: float, *, color: str) -> str:
-    """Return a picture of so many pixels; what has no colour of its own has this one."""
+    """Return a picture of so many pixels, or as many as there is room for; what has no colour of its own has this one."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" style="max-width:100%;height:auto" '
         f'fill="{color}" font-family="system-ui, sans-serif">{"".join(parts)}</svg>'
     )
 

@@ -166,13 +166,19 @@ class JobDirectory:
         """
         try:
             with opened(self.spec_file) as file:
-                return JobSpec.from_json(json.loads(file.read(MOST_BYTES)))
+                return self._own(JobSpec.from_json(json.loads(file.read(MOST_BYTES))))
         except (FileNotFoundError, NotADirectoryError):
             message = f"there is no job {self.name[:80]!r}: gpt.jobs() has those there are"
             raise JobNotFound(message) from None
         except Exception as error:  # noqa: BLE001 - anybody may have written anything into it
             message = f"{self.spec_file} cannot be read ({str(error)[:200]}): delete the job {self.name[:80]!r}, or start it again with force=True"
             raise JobError(message) from None
+
+    def _own(self, spec: JobSpec) -> JobSpec:
+        """Return what a copy of another's directory is: a job of its own."""
+        if spec.name == self.name or not JobDirectory(self.path.with_name(spec.name)).exists():
+            return spec
+        return dataclasses.replace(spec, name=self.name, id=f"{spec.id}-{self.name}")
 
     def write_spec(self, spec: JobSpec) -> None:
         """Write what the job is: whole or not at all."""

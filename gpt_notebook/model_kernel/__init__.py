@@ -18,7 +18,7 @@
     models            the loaded models, their budget       loaded_model      one of them
     in_use            what must not leave meanwhile         served            a model with its adapter
     weights           finding and judging a model           model_files       reading files before they are believed
-    hub               models of the Hugging Face hub
+    hub               models of the Hugging Face hub        fetching          what is not on this machine
     model_config      what a config says of its model       load_errors       what goes wrong there, in one line
     loading           from files to a model that runs       adapters/         LoRA on a model; it has a map
     linear            packed weights, an adapter a row      packed            weights in oneDNN's order

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import difflib
 import gc
 import time
 import traceback
@@ -25,11 +24,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import psutil
 import torch
 
-from gpt_notebook import adapter_places
 from gpt_notebook.adapter_places import split
 from gpt_notebook.byte_sizes import size
-from gpt_notebook.errors import ModelNotFound, ModelUnreachable, OutOfMemory
-from gpt_notebook.model_kernel import hub, linear, loading, model_config, weights
+from gpt_notebook.errors import ModelNotFound, OutOfMemory
+from gpt_notebook.model_kernel import fetching, hub, linear, loading, model_config, weights
 from gpt_notebook.model_kernel.adapters.adapters import Adapters
 from gpt_notebook.model_kernel.adapters.loaded_adapter import LoadedAdapter
 from gpt_notebook.model_kernel.in_use import refuse_in_use
@@ -196,12 +194,9 @@ class Models:
 
         source = weights.local(name, self._saved)
         if source is None:
-            weights.split(name)
-            try:
-                source = await _in(self._downloader, lambda: hub.download(name, hub_token, report("downloading")))
-            except (ModelNotFound, ModelUnreachable) as error:
-                message = f"{error.message}; {self._what_there_is(name)}"
-                raise type(error)(message) from None
+            source = await _in(
+                self._downloader, lambda: fetching.fetch(name, self._saved.parent, hub_token, report("downloading"))
+            )
         found: Source = source
         config = await _in(self._loader, lambda: weights.check(found))
         dtype = loading.dtype_for(config, asked, self.device)
@@ -226,14 +221,6 @@ class Models:
             self._loaded[key] = loaded
             self._forget_adapters()
         return loaded
-
-    def _what_there_is(self, name: str) -> str:
-        """Return what may have been meant by a name that is no model, or what else there is."""
-        if (said := adapter_places.mistaken(name, self._saved.parent)) is not None:
-            return said
-        names = [DEFAULT_MODEL, *(source.name for source in weights.saved_sources(self._saved))]
-        near = difflib.get_close_matches(name, names, n=1)
-        return f"did you mean {near[0]}?" if near else f"on this machine there is {', '.join(names)}"
 
     def _held(self) -> list[LoadedModel]:
         """Return what takes memory: the loaded models, and replaced ones on which streams still run."""

@@ -305,6 +305,11 @@ def test_a_queued_job_says_whether_anything_is_before_it():
     assert job_reports.short_state(dataclasses.replace(queued, position=None)) == "queued"
 
 
+def test_no_words_of_others_steer_a_terminal():
+    listed = job_reports.jobs_report([dataclasses.replace(INFO, model="fox\x1b[2J")])
+    assert "fox␛[2J" in listed.text()
+
+
 def test_what_can_not_be_waited_for(job):
     with pytest.raises(gpt.GptNotebookError, match="did you mean succeeded"):
         job.wait(until="suceeded")

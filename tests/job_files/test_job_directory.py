@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 
 import pytest
@@ -83,6 +84,15 @@ def test_a_job_that_was_moved_takes_its_new_name(tmp_path):
     directory = JobDirectory(tmp_path / "jobs/ann")
     directory.rename_spec()
     assert directory.spec().name == "ann"
+
+
+def test_a_copy_of_a_job_is_a_job_of_its_own(tmp_path):
+    original = make_job(tmp_path, "pip")
+    shutil.copytree(original.path, tmp_path / "jobs/ann")
+    copy = JobDirectory(tmp_path / "jobs/ann").spec()
+    assert copy.name == "ann"
+    assert copy.id not in ("", original.spec().id)
+    assert copy.id == JobDirectory(tmp_path / "jobs/ann").spec().id
 
 
 def test_the_best_step_is_the_one_that_adapters_are_found_by(tmp_path):

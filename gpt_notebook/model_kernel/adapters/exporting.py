@@ -27,7 +27,7 @@ from gpt_notebook.errors import (
     from_json,
 )
 from gpt_notebook.job_protocol import Exported, ExportEvent, ExportRequest
-from gpt_notebook.model_kernel import hub, weights
+from gpt_notebook.model_kernel import fetching, hub, weights
 from gpt_notebook.model_kernel.adapters.lora import Lora
 from gpt_notebook.protocol import Done, Progress, decode
 
@@ -56,7 +56,7 @@ async def export(
         OutOfMemory: a merge takes more than the machine has.
         RequestCancelled: somebody stopped it.
     """
-    target = await asyncio.to_thread(_checked, request.directory)
+    target = await asyncio.to_thread(_checked, request.directory, home)
     order = await asyncio.to_thread(_order, request, home, hub_token)
     yield Progress(stage="reading", model=request.model)
     draft = target.with_name(f".tmp-{target.name}-{secrets.token_hex(4)}")
@@ -72,22 +72,29 @@ async def export(
     yield Done()
 
 
-def _checked(directory: str) -> Path:
+def _checked(directory: str, home: Path) -> Path:
     """Return where to write.
 
     Raises:
-        InvalidRequest: something is there, or it is no absolute path.
+        InvalidRequest: something is there, it is no absolute path, or among what trainings keep.
     """
-    target = Path(directory)
-    if not target.is_absolute() or "\0" in directory:
+    named = Path(directory)
+    if not named.is_absolute() or "\0" in directory:
         message = f"the directory of an export must be an absolute path, not {directory[:200]!r}"
         raise InvalidRequest(message, param="directory")
     try:
-        if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-            message = f"{target} is there already: name a directory that is not there yet, or an empty one"
+        target = named.resolve()
+        jobs = (home / "jobs").resolve()
+        if target.is_relative_to(jobs):
+            message = (
+                f"{named} is among the jobs in {jobs}, which are kept by those who train: choose another directory"
+            )
+            raise InvalidRequest(message, param="directory")
+        if named.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+            message = f"{named} is there already: name a directory that is not there yet, or an empty one"
             raise InvalidRequest(message, param="directory")
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise _unwritable(named, error) from error
     return target
 
 
@@ -112,7 +119,7 @@ def _order(request: ExportRequest, home: Path, hub_token: str | None) -> dict[st
     order |= {"name": Path(adapter).name, "adapter": str(place)}
     found = weights.local(base, home / "models")
     if found is None and request.merged:
-        found = hub.download(base, hub_token, lambda _done, _total: None)
+        found = fetching.fetch(base, home, hub_token)
     elif found is None:  # The base itself is not needed; which one it is can be told better where it is at hand.
         found = next((each for each in hub.cached_sources() if each.name == base), None)
     if request.merged and found is not None:

@@ -16,7 +16,7 @@ import torch
 from gpt_notebook import adapter_files, adapter_places
 from gpt_notebook.errors import InvalidRequest, JobError, ModelUnsupported
 from gpt_notebook.job_protocol import JobOptions
-from gpt_notebook.model_kernel import hub, loading, model_config, weights
+from gpt_notebook.model_kernel import fetching, loading, model_config, weights
 from gpt_notebook.model_kernel.jobs.base import Base, refuse_elsewhere
 from gpt_notebook.model_kernel.model_config import GENERATING
 from gpt_notebook.model_kernel.weights import Source
@@ -54,7 +54,7 @@ class Bases:
             raise InvalidRequest(message, param="model")
         source = await asyncio.to_thread(weights.local, name, self._home / "models")
         if source is None:
-            source = await asyncio.to_thread(hub.download, name, hub_token, lambda *_: None)
+            source = await asyncio.to_thread(fetching.fetch, name, self._home, hub_token)
         await asyncio.to_thread(self._judge, source, options)
         base = Base(model=model, source=str(source.directory), fingerprint=source.fingerprint())
         return base if adapter is None else await asyncio.to_thread(self._with, base, adapter)

@@ -15,6 +15,7 @@ import psutil
 from gpt_notebook import identity
 from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.directory import JobDirectory
+from gpt_notebook.job_files.disk import opened
 from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
 
 KEPT_TO_OURSELVES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -105,7 +106,7 @@ def last_words(directory: JobDirectory, code: int | None) -> str:
 
 def _last_line(directory: JobDirectory) -> str:
     try:
-        with directory.log.open("rb") as file:
+        with opened(directory.log) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - LOG_TAIL, 0))
             text = file.read().decode(errors="replace")
     except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.errors import InvalidRequest, JobError
 from gpt_notebook.job_files import commands
 from gpt_notebook.job_protocol import CommandRequest
 from gpt_notebook.model_kernel.jobs.recording import Recording, recording
@@ -27,12 +27,13 @@ def tell(register: Register, request: CommandRequest, *, has_process: Callable[[
     Raises:
         JobNotFound: there is no such job.
         InvalidRequest: it can't be done in the state that the job is in; says what can.
+        JobError: it can't be written down.
     """
     for _ in range(TRIES):
         job = register.find(request.job)
         if has_process(job) and not job.ended:
             # A process that ends at this moment leaves it unread; who looks after the jobs sees that then.
-            return commands.append(job.directory, request.command, request.value)
+            return _written(job, request)
         with recording(register, job.directory, wait=LEAVING_SECONDS if job.ended else 0) as record:
             if record is not None:
                 return _done(record, request)
@@ -46,9 +47,19 @@ def _done(record: Recording, request: CommandRequest) -> int:
     if job.state == "running":
         # First, as from then on it waits for nobody.
         record.bury("found when it was told something")
-    number = commands.append(job.directory, request.command, request.value)
+    number = _written(job, request)
     record.obey_all()
     return number
+
+
+def _written(job: Job, request: CommandRequest) -> int:
+    try:
+        return commands.append(job.directory, request.command, request.value)
+    except OSError as error:
+        message = (
+            f"{job.directory.control} cannot be written to ({error.strerror or error}): make room for it, or repair it"
+        )
+        raise JobError(message) from error
 
 
 def _refuse_impossible(job: Job, request: CommandRequest) -> None:

@@ -83,6 +83,20 @@ def test_an_empty_directory_will_do_and_any_other_thing_will_not(engine, tiny, p
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_no_detour_leads_into_what_is_there_or_belongs_to_the_jobs(engine, tiny, pip, tmp_path):
+    jobs = tmp_path / "home" / "jobs"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine").touch()
+    with pytest.raises(InvalidRequest, match="is there already"):
+        exported(engine, f"{tiny()}+pip", tmp_path / "new/../full")
+    (jobs / "fox").mkdir(parents=True)
+    (tmp_path / "way").symlink_to(jobs / "fox")
+    for place in (jobs, jobs / "ann", tmp_path / "way/checkpoints"):
+        with pytest.raises(InvalidRequest, match="is among the jobs"):
+            exported(engine, f"{tiny()}+pip", place)
+    assert not list((jobs / "fox").iterdir())
+
+
 def test_a_directory_that_cannot_be_made_is_said_to_be_so(engine, tiny, pip, tmp_path):
     (tmp_path / "file").write_text("no directory")
     with pytest.raises(InvalidRequest, match="cannot be written to"):

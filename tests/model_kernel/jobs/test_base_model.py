@@ -74,6 +74,8 @@ def test_what_is_not_whole_or_harmless_is_refused(bases, own_tiny):
         found(bases, "/no/where")
     with pytest.raises(ModelUnreachable):
         found(bases, "nobody/nothing")
+    with pytest.raises((ModelNotFound, ModelUnreachable), match=r"; did you mean storyteller\?"):
+        found(bases, "storyteler")
 
 
 def test_a_quantized_model_is_refused(bases, own_tiny):

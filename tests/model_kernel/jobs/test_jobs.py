@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gpt_notebook.errors import InvalidRequest, JobInUse, JobNotFound, ModelInUse
+from gpt_notebook.errors import InvalidRequest, JobError, JobInUse, JobNotFound, ModelInUse
 from gpt_notebook.job_files import lock, publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import directory_of
@@ -105,6 +105,17 @@ def test_what_a_paused_job_is_told_holds_when_it_goes_on(with_jobs):
         running = await state(jobs, "fox", "running", after=paused.number)
         assert running.attempt == 2
         assert (await info(jobs, "fox")).step >= 2
+
+    with_jobs(work)
+
+
+def test_what_cannot_be_written_down_is_refused_in_one_line(with_jobs, home):
+    async def work(jobs):
+        await start(jobs, "fox", then="wait")
+        await state(jobs, "fox", "running")
+        (home / "jobs/fox/control.jsonl").mkdir()
+        with pytest.raises(JobError, match=r"control\.jsonl cannot be written to"):
+            await jobs.command(CommandRequest(job="fox", command="pause"))
 
     with_jobs(work)
 
