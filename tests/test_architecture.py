@@ -20,6 +20,7 @@ SHARED = {
     "job_protocol",
     "job_files",
     "turns",
+    "shortage",
     "template_process",
     "suggestions",
     "errors",
@@ -44,7 +45,7 @@ HEAVY = {
 WIDGETS = {"anywidget", "ipywidgets", "traitlets", "numpy"}
 """What panels are made of, and what a notebook without one doesn't pay for."""
 FOR_TESTS = {"testing"}
-SEEN_BEFORE_TRAINING = {"arguments", "choices", "estimate", "lora_layers", "measures", "rows", "samples"}
+SEEN_BEFORE_TRAINING = {"measures", "planning", "samples"}
 """What of a training the model kernel computes, too: before it begins, and of what it has made."""
 
 
@@ -93,9 +94,9 @@ def test_the_model_kernel_knows_nothing_of_the_notebook_side(path):
     assert not {name.split(".")[0] for name in imports(path)} & {"IPython", "ipywidgets", "ipykernel"}
 
 
-@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] == "training"))
-def test_a_training_knows_neither_side(path):
-    assert parts_of_ours(path) <= SHARED | {"training"}
+@pytest.mark.parametrize("path", modules(of=lambda parts: parts[0] in {"training", "exporting"}))
+def test_a_training_and_an_export_know_neither_side(path):
+    assert parts_of_ours(path) <= SHARED | {path.relative_to(PACKAGE).parts[0]}
     assert not {name.split(".")[0] for name in imports(path)} & {
         "IPython",
         "ipywidgets",
@@ -106,7 +107,8 @@ def test_a_training_knows_neither_side(path):
 
 
 @pytest.mark.parametrize(
-    "path", modules(of=lambda parts: parts[0] not in {"model_kernel", "training", "storyteller", *FOR_TESTS})
+    "path",
+    modules(of=lambda parts: parts[0] not in {"model_kernel", "training", "exporting", "storyteller", *FOR_TESTS}),
 )
 def test_the_notebook_side_imports_nothing_heavy(path):
     imported = {name.split(".")[0] for name in imports(path, module_level=True)}
@@ -187,6 +189,9 @@ def test_the_map_in_contributing_names_every_module():
         "model_kernel/batching",
         "model_kernel/jobs",
         "training",
+        "training/samples",
+        "training/planning",
+        "exporting",
         "job_files",
         "data",
         "fine_tuning",

@@ -9,7 +9,7 @@
     runner            the way of a request to its work      admission         which requests there are
     scheduler         whose step comes next on a device     sequence          what a model has read of one text
     generation        what a request wants generated        sampling          from logits to a token
-    batching/         who reads what in the next step; it has a map               shortage   when memory runs out
+    batching/         who reads what in the next step; it has a map
     scoring           log-likelihood of given texts         text              from tokens to text
     rows              many prompts as one request
     tuning            what fine-tuning needs of models      jobs/             its jobs; it has a map

@@ -25,9 +25,9 @@ from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.models import Models, best_device, device_memory
 from gpt_notebook.model_kernel.scheduler import Scheduler, Work
 from gpt_notebook.model_kernel.served import Served
-from gpt_notebook.model_kernel.shortage import is_out_of_memory
 from gpt_notebook.protocol import Progress
 from gpt_notebook.settings import MIB, Settings
+from gpt_notebook.shortage import is_out_of_memory
 
 CACHE_SHARE = 0.15
 """How much of the device's memory the caches of all texts may take, if nothing else is set."""

@@ -14,14 +14,15 @@ from gpt_notebook.job_files import journal as journals
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import MemoryShort, Noted, Prepared, StateChanged
-from gpt_notebook.training import memory, preparation, setup
-from gpt_notebook.training.keeping import Keeper
-from gpt_notebook.training.orders import Orders
+from gpt_notebook.shortage import is_out_of_memory
+from gpt_notebook.training import base_model, memory, preparation
+from gpt_notebook.training.checkpointing import Checkpointer
+from gpt_notebook.training.control import Control
 from gpt_notebook.training.outcome import Leaving, NotFinite, Outcome, is_disk_full, what_helps
 from gpt_notebook.training.past import Past
 from gpt_notebook.training.preparation import Workshop
-from gpt_notebook.training.reporter import PAUSED, Desk, Reporter
 from gpt_notebook.training.schedule import Plan
+from gpt_notebook.training.step_callback import PAUSED, AttemptParts, StepCallback
 from gpt_notebook.training.trainer import JobTrainer
 from gpt_notebook.visible_text import visible
 
@@ -67,7 +68,7 @@ class Attempt:
         self._leave = leave
         self._is_first = not past.chosen
         self._step = 0
-        self._keeper: Keeper | None = None
+        self._keeper: Checkpointer | None = None
 
     def run(self) -> Outcome:
         """Do it, and say how it has ended."""
@@ -83,17 +84,19 @@ class Attempt:
             return ENDINGS[self._past.last_word.command]
         self._journal.write(StateChanged, state="running", step=self._step)
         options = self._directory.spec().request.options
-        keeper = self._keeper = Keeper(self._directory, self._journal, options)
-        keeper.acknowledge(self._past.saved)
-        self._step = keeper.saved_step
+        checkpointer = self._keeper = Checkpointer(self._directory, self._journal, options)
+        checkpointer.acknowledge(self._past.saved)
+        self._step = checkpointer.saved_step
         self._past.until(self._step)
-        workshop = preparation.prepare(self._directory, self._past, device=self._device, checkpoint=keeper.resume_from)
+        workshop = preparation.prepare(
+            self._directory, self._past, device=self._device, checkpoint=checkpointer.resume_from
+        )
         if self._leave.is_set():
             return PAUSED
         plan = self._plan(workshop)
         self._refuse_what_is_done(workshop, plan)
         self._say_prepared(workshop, plan)
-        return self._train(workshop, plan, keeper)
+        return self._train(workshop, plan, checkpointer)
 
     def _plan(self, workshop: Workshop) -> Plan:
         """Return the learning rates and the number of steps, with what commands have changed so far."""
@@ -119,7 +122,7 @@ class Attempt:
             raise InvalidRequest(text, param="max_steps")
 
     def _say_prepared(self, workshop: Workshop, plan: Plan) -> None:
-        trainable, total = setup.parameters(workshop.model)
+        trainable, total = base_model.parameters(workshop.model)
         training, validation = workshop.training, workshop.validation
         self._journal.write(
             Prepared,
@@ -143,38 +146,38 @@ class Attempt:
             for text in training.warnings:
                 self._journal.write(Noted, message=text, step=self._step)
 
-    def _train(self, workshop: Workshop, plan: Plan, keeper: Keeper) -> Outcome:
+    def _train(self, workshop: Workshop, plan: Plan, checkpointer: Checkpointer) -> Outcome:
         """Train, with fewer samples at a time each time the memory does not suffice."""
         micro_batch_size, batch_size = workshop.recipe.micro_batch_size, workshop.recipe.batch_size
-        orders = Orders(self._directory, self._journal, plan, last=self._past.last_command)
+        control = Control(self._directory, self._journal, plan, last=self._past.last_command)
         while True:
             measure = None
             if workshop.validation is not None:
                 measure = functools.partial(workshop.measure, workshop.validation, micro_batch_size=micro_batch_size)
-            reporter = Reporter(
-                Desk(
+            callback = StepCallback(
+                AttemptParts(
                     options=workshop.options,
                     recipe=workshop.recipe,
                     plan=plan,
                     past=self._past,
                     journal=self._journal,
-                    orders=orders,
-                    keeper=keeper,
+                    control=control,
+                    checkpointer=checkpointer,
                     leave=self._leave,
                     measure=measure,
                     probe=workshop.probe,
                 )
             )
-            trainer = workshop.trainer(reporter, plan, micro_batch_size=micro_batch_size, at=self._directory.path)
-            if (outcome := self._train_until_short(trainer, reporter, keeper)) is not None:
+            trainer = workshop.trainer(callback, plan, micro_batch_size=micro_batch_size, at=self._directory.path)
+            if (outcome := self._train_until_short(trainer, callback, checkpointer)) is not None:
                 return outcome
             # Out here nothing holds what the pass had computed when it failed.
             del trainer
             if micro_batch_size == 1:
-                reporter.save_if_sound()
+                callback.save_if_sound()
                 return self._short(workshop)
             micro_batch_size = memory.smaller(micro_batch_size, batch_size)
-            self._begin_again(workshop, reporter, keeper)
+            self._begin_again(workshop, callback, checkpointer)
             self._journal.write(
                 MemoryShort,
                 step=self._step,
@@ -182,37 +185,39 @@ class Attempt:
                 accumulation=batch_size // micro_batch_size,
             )
 
-    def _train_until_short(self, trainer: JobTrainer, reporter: Reporter, keeper: Keeper) -> Outcome | None:
+    def _train_until_short(
+        self, trainer: JobTrainer, callback: StepCallback, checkpointer: Checkpointer
+    ) -> Outcome | None:
         """Train until the job ends, or the memory does not suffice: then it returns None."""
         try:
-            trainer.train(resume_from_checkpoint=str(keeper.resume_from) if keeper.resume_from else None)
+            trainer.train(resume_from_checkpoint=str(checkpointer.resume_from) if checkpointer.resume_from else None)
         except Leaving as leaving:
             return leaving.outcome
         except NotFinite:
             # The weights after a step before may be the cause, so nothing is saved.
-            if reporter.step == keeper.saved_step:
-                keeper.distrust()
+            if callback.step == checkpointer.saved_step:
+                checkpointer.distrust()
             raise
         except Exception as error:
-            if memory.is_short(error):
+            if is_out_of_memory(error):
                 return None
             if not is_disk_full(error):
-                _try_to_save(reporter)
+                _try_to_save(callback)
             raise
         finally:
-            self._step = reporter.step
+            self._step = callback.step
         message = "transformers has ended the training before its time"
         raise RuntimeError(message)
 
-    def _begin_again(self, workshop: Workshop, reporter: Reporter, keeper: Keeper) -> None:
+    def _begin_again(self, workshop: Workshop, callback: StepCallback, checkpointer: Checkpointer) -> None:
         """Go back to the last good step: the one that is done, unless the weights were being changed."""
         memory.give_back(self._device)
-        if reporter.is_sound:
-            reporter.save_if_sound()
+        if callback.is_sound:
+            callback.save_if_sound()
         else:
-            workshop.load_again(keeper.resume_from)
-            self._past.until(keeper.saved_step)
-        self._step = keeper.saved_step
+            workshop.load_again(checkpointer.resume_from)
+            self._past.until(checkpointer.saved_step)
+        self._step = checkpointer.saved_step
 
     def _short(self, workshop: Workshop) -> Outcome:
         longest = int(workshop.training.sizes.max())
@@ -220,7 +225,7 @@ class Attempt:
             state="failed",
             reason="oom",
             message=f"the memory does not suffice for one sample of up to {longest:,} tokens: set a smaller max_length, "
-            "or gradient_checkpointing=True, or choose a smaller model",
+            "or the option gradient_checkpointing, or choose a smaller model",
         )
 
     def _outcome_of(self, error: Exception) -> Outcome:
@@ -236,7 +241,7 @@ class Attempt:
         traceback.print_exception(error)
         if isinstance(error, GptNotebookError):
             return Outcome(state="failed", reason="error", message=error.message)
-        if memory.is_short(error):
+        if is_out_of_memory(error):
             text = "the memory does not suffice for the model: choose a smaller one, or unload others (%gpt unload)"
             return Outcome(state="failed", reason="oom", message=text)
         line = " ".join(str(error).split())[:300]
@@ -244,9 +249,9 @@ class Attempt:
         return Outcome(state="failed", reason="error", message=visible(text))
 
 
-def _try_to_save(reporter: Reporter) -> None:
+def _try_to_save(callback: StepCallback) -> None:
     """Save the last good step of a training that has failed, if that is possible."""
     try:
-        reporter.save_if_sound()
+        callback.save_if_sound()
     except Exception:  # noqa: BLE001 - what failed first is what is told
         traceback.print_exc()

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from gpt_notebook.training.collate import IGNORED
 from gpt_notebook.training.measures import logits_at
+from gpt_notebook.training.samples.collate import IGNORED
 
 
 def summed(model: Any, batch: dict[str, torch.Tensor], device: torch.device) -> torch.Tensor:

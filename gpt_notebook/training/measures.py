@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from gpt_notebook.training import collate
-from gpt_notebook.training.samples import Sample, Samples
+from gpt_notebook.training.samples import collate
+from gpt_notebook.training.samples.samples import Sample, Samples
 
 MOST_LOGITS = 2**26
 """Logits that are computed together; a sample that has more is measured alone."""

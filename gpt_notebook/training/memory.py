@@ -1,4 +1,4 @@
-"""Memory: how it shows that there is none left, what to do then, and how much was used."""
+"""Memory: what to do when there is none left, and how much was used."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from pathlib import Path
 
 import torch
 
-from gpt_notebook.training import choices
-
-
-def is_short(error: BaseException) -> bool:
-    """Whether an error says that there was not enough memory; torch's own allocator on a CPU says so in words only."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+from gpt_notebook.training.planning import choices
 
 
 def smaller(micro_batch_size: int, batch_size: int) -> int:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from gpt_notebook.training import collate
-from gpt_notebook.training.samples import Sample
+from gpt_notebook.training.samples import collate
+from gpt_notebook.training.samples.samples import Sample
 
 logger = logging.getLogger(__name__)
 

@@ -16,31 +16,19 @@ import torch
 
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec
 from gpt_notebook.job_protocol import Estimate, JobOptions
+from gpt_notebook.shortage import is_out_of_memory
 from gpt_notebook.template_process import TemplateProcess
-from gpt_notebook.training import (
-    arguments,
-    choices,
-    collate,
-    estimate,
-    measures,
-    memory,
-    packing,
-    probes,
-    products,
-    random_state,
-    recipe,
-    rows,
-    samples,
-    setup,
-)
+from gpt_notebook.training import base_model, measures, memory, onednn, packing, probes, random_state
 from gpt_notebook.training import loss as losses
 from gpt_notebook.training.measures import Measured
 from gpt_notebook.training.outcome import NotFinite
 from gpt_notebook.training.past import Past
-from gpt_notebook.training.recipe import Recipe
-from gpt_notebook.training.reporter import Reporter
-from gpt_notebook.training.samples import Sample, Samples
+from gpt_notebook.training.planning import arguments, choices, estimate, recipe
+from gpt_notebook.training.planning.recipe import Recipe
+from gpt_notebook.training.samples import collate, rows, samples
+from gpt_notebook.training.samples.samples import Sample, Samples
 from gpt_notebook.training.schedule import Plan
+from gpt_notebook.training.step_callback import StepCallback
 from gpt_notebook.training.trainer import JobTrainer
 
 Batch = dict[str, torch.Tensor]
@@ -77,7 +65,7 @@ class Workshop:
         """The dtype that products are autocast to; None: that of the weights, or transformers' own way with float16."""
         return torch.bfloat16 if self.recipe.dtype == "bfloat16" else None
 
-    def trainer(self, reporter: Reporter, plan: Plan, *, micro_batch_size: int, at: Path) -> JobTrainer:
+    def trainer(self, callback: StepCallback, plan: Plan, *, micro_batch_size: int, at: Path) -> JobTrainer:
         """Return what trains the model, so many samples at a time."""
         made = self.recipe
         args = arguments.make(
@@ -97,8 +85,8 @@ class Workshop:
             collate=self.collate,
             batch_size=made.batch_size,
             plan=plan,
-            reporter=reporter,
-            write_weights=lambda place: setup.save_weights(self.model, self.tokenizer, self.options, place),
+            callback=callback,
+            write_weights=lambda place: base_model.save_weights(self.model, self.tokenizer, self.options, place),
             products=self.products,
         )
 
@@ -112,7 +100,7 @@ class Workshop:
         self.model = None
         memory.give_back(self.device)
         dtype = getattr(torch, self.recipe.dtype)
-        self.model = setup.load_model(self.spec, dtype=dtype, device=self.device, checkpoint=checkpoint)
+        self.model = base_model.load_model(self.spec, dtype=dtype, device=self.device, checkpoint=checkpoint)
 
     def measure(self, samples: Samples, between: Callable[[], None], *, micro_batch_size: int) -> Measured:
         """Measure the model on samples."""
@@ -139,9 +127,9 @@ def collate_with(
     """Return what makes a batch of samples, of a model that reads at most `longest` tokens (0: no limit is known)."""
     pad_id = tokenizer.pad_token_id or 0
     plain = collate.packed if packed else functools.partial(collate.padded, pad_id=pad_id)
-    if not products.can_be_faster(device):
+    if not onednn.can_be_faster(device):
         return plain
-    return lambda chosen: products.of_few_sizes(plain(chosen), pad_id=pad_id, longest=longest)
+    return lambda chosen: onednn.of_few_sizes(plain(chosen), pad_id=pad_id, longest=longest)
 
 
 def prepare(directory: JobDirectory, past: Past, *, device: torch.device, checkpoint: Path | None) -> Workshop:
@@ -159,14 +147,14 @@ def prepare(directory: JobDirectory, past: Past, *, device: torch.device, checkp
     spec = directory.spec()
     options = recipe.settled(spec.request.options, past.chosen)
     arguments.check(options.training_arguments)
-    config = setup.read_config(spec)
-    tokenizer = setup.load_tokenizer(spec)
-    context_length = setup.context_length(config)
+    config = base_model.read_config(spec)
+    tokenizer = base_model.load_tokenizer(spec)
+    context_length = base_model.context_length(config)
     max_length = choices.max_length(options, context_length)
     training, validation = _data(directory, options, tokenizer, max_length)
-    dtype = recipe.dtype_for(options, setup.number_of_parameters(config), device)
-    model = setup.load_model(spec, dtype=getattr(torch, dtype), device=device, checkpoint=checkpoint)
-    trainable, total = setup.parameters(model)
+    dtype = recipe.dtype_for(options, base_model.number_of_parameters(config), device)
+    model = base_model.load_model(spec, dtype=getattr(torch, dtype), device=device, checkpoint=checkpoint)
+    trainable, total = base_model.parameters(model)
     free = free_memory(device)
     foretell = functools.partial(
         estimate.estimate,
@@ -298,7 +286,7 @@ class _Trial:
         try:
             return min(self._seconds(chosen) for _ in range(2)) / len(chosen)
         except RuntimeError as error:
-            if not memory.is_short(error):
+            if not is_out_of_memory(error):
                 raise
             return None
         finally:

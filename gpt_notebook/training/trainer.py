@@ -17,12 +17,12 @@ from torch.utils.data import DataLoader
 from transformers.trainer_callback import DefaultFlowCallback
 
 from gpt_notebook.training import loss as losses
-from gpt_notebook.training.collate import IGNORED
 from gpt_notebook.training.outcome import NotFinite
-from gpt_notebook.training.reporter import Reporter
-from gpt_notebook.training.samples import Sample, Samples
+from gpt_notebook.training.samples.collate import IGNORED
+from gpt_notebook.training.samples.samples import Sample, Samples
 from gpt_notebook.training.schedule import Plan, PlannedRate
 from gpt_notebook.training.step_batches import StepBatches
+from gpt_notebook.training.step_callback import StepCallback
 
 Batch = dict[str, torch.Tensor]
 
@@ -38,7 +38,7 @@ class Done:
 
 
 class JobTrainer(transformers.Trainer):  # type: ignore[misc]
-    """Trains a model for a job, until its reporter leaves."""
+    """Trains a model for a job, until its callback leaves."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         collate: Callable[[Sequence[Sample]], Batch],
         batch_size: int,
         plan: Plan,
-        reporter: Reporter,
+        callback: StepCallback,
         write_weights: Callable[[Path], None],
         products: torch.dtype | None = None,
     ) -> None:
@@ -62,14 +62,14 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
             collate: Makes a batch of samples.
             batch_size: Samples of a step.
             plan: The learning rates and the number of steps.
-            reporter: Is told of each step, and decides when to leave.
+            callback: Is told of each step, and decides when to leave.
             write_weights: Writes what lasts into a directory.
             products: The dtype of the products, where it is not that of the weights.
         """
-        super().__init__(model, args, train_dataset=samples, callbacks=[reporter])
-        # When to log, validate, save and end is the reporter's to say.
-        for callback in (DefaultFlowCallback, transformers.PrinterCallback, transformers.ProgressCallback):
-            self.remove_callback(callback)
+        super().__init__(model, args, train_dataset=samples, callbacks=[callback])
+        # When to log, validate, save and end is the callback's to say.
+        for default in (DefaultFlowCallback, transformers.PrinterCallback, transformers.ProgressCallback):
+            self.remove_callback(default)
         self.device = args.device
         self.done = Done()
         self.loss_is_scaled_for_ga = True
@@ -77,11 +77,11 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         self._collate = collate
         self._batch_size = batch_size
         self._plan = plan
-        self._reporter = reporter
+        self._callback = callback
         self._write_weights = write_weights
         self._products = products
         self._parts: list[torch.Tensor] = []
-        reporter.trainer = self
+        callback.trainer = self
 
     # --- data -----------------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: int | None = None) -> torch.Tensor:
         """Add the gradients of one pass; returns its part of the step's loss."""
-        self._reporter.between_passes()
+        self._callback.between_passes()
         loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
         self.accelerator.backward(loss)
         part: torch.Tensor = loss.detach()

@@ -7,8 +7,9 @@ import torch
 from model_kernel.families import CAUSAL, PECULIAR
 from model_kernel.tiny_models import byte_level_tokenizer, class_of, config_of
 
-from gpt_notebook.training import collate, measures, samples
+from gpt_notebook.training import measures
 from gpt_notebook.training.measures import Measured
+from gpt_notebook.training.samples import collate, samples
 
 ROWS = [
     {"prompt": "Once upon a time", "completion": " was a fox"},

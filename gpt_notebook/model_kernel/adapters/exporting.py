@@ -1,4 +1,4 @@
-"""Exports: what is asked for is checked here, and done by a process of its own (`gpt_notebook.training.export`).
+"""Exports: what is asked for is checked here, and done by a process of its own (`gpt_notebook.exporting`).
 
 The process writes into a directory beside the one that was asked for, which gets its name once everything is there.
 """
@@ -158,7 +158,7 @@ async def _progress(order: dict[str, Any], cancelled: Callable[[], bool]) -> Asy
     """Run the process, and yield how far it is until it has ended well."""
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "gpt_notebook.training.export"),
+        *(sys.executable, "-P", "-m", "gpt_notebook.exporting"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

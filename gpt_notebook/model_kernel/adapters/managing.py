@@ -22,6 +22,7 @@ from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobDirectory, directory_of, jobs_in
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import ENDED, CheckpointPruned, JobInfo, JobState
+from gpt_notebook.next_action import NextAction
 
 LEAVING = ".del-"
 """How the name of a directory begins that is being deleted."""
@@ -175,8 +176,8 @@ def _delete_files(found: Managed, step: int | None) -> None:
 def _delete_step(found: Managed, job: JobDirectory, step: int, state: JobState) -> None:
     _check_step(found, step, Checkpoints(job).steps())
     if state not in ENDED:
-        message = f"{found.name} is {state} and may go on from its step {step}: stop it first (job.stop())"
-        raise JobInUse(message)
+        message = f"{found.name} is {state} and may go on from its step {step}: stop it first"
+        raise JobInUse(message, next_action=NextAction("stop", found.name))
     if not found.adapter and found.place.resolve().name == str(step):
         message = f"step {step} is what the model {found.name} is now: delete the model itself"
         raise InvalidRequest(message, param="step")
@@ -217,8 +218,8 @@ def _held(job: JobDirectory, what: str) -> Iterator[JobState]:
     with lock.hold(job, wait=patience) as held:
         state = history.info(job, running=False).state if held else "running"
         if not held or state == "queued":
-            message = f"{job.name} is {state} and can't be {what} now: wait until it has ended, or stop it (job.stop())"
-            raise JobInUse(message)
+            message = f"{job.name} is {state} and can't be {what} now: wait until it has ended, or stop it"
+            raise JobInUse(message, next_action=NextAction("stop", job.name))
         yield state
 
 

@@ -20,7 +20,7 @@ from gpt_notebook.model_kernel.batching.cache import CacheShape, SequenceCache
 from gpt_notebook.model_kernel.batching.slots import Slots
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.sequence import Sequence
-from gpt_notebook.model_kernel.shortage import is_out_of_memory
+from gpt_notebook.shortage import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 

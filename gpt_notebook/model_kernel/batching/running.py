@@ -16,7 +16,7 @@ from gpt_notebook.model_kernel.batching.slots import Slots
 from gpt_notebook.model_kernel.batching.texts import OnError, ReadText
 from gpt_notebook.model_kernel.generation import Generation, Sample
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
-from gpt_notebook.model_kernel.shortage import is_out_of_memory
+from gpt_notebook.shortage import is_out_of_memory
 
 MOST_ROWS = 32
 """Rows that run at a time: beyond it a CPU gains nothing, and the steps of all get slow."""

@@ -20,7 +20,7 @@ from gpt_notebook.model_kernel import fetching, loading, model_config, weights
 from gpt_notebook.model_kernel.jobs.base import Base, refuse_elsewhere
 from gpt_notebook.model_kernel.model_config import GENERATING
 from gpt_notebook.model_kernel.weights import Source
-from gpt_notebook.training import arguments, choices, lora_layers
+from gpt_notebook.training.planning import arguments, choices, lora_layers
 
 NEEDED = ("peft", "accelerate")
 """What trains, and is needed for nothing else."""
@@ -50,7 +50,7 @@ class Bases:
         model = self.name_of(model)
         name, adapter = adapter_places.split(model)
         if adapter is not None and options.method == "full":
-            message = f"{model} has an adapter, and method='full' trains the model itself: leave +{adapter} out, or export it merged and train that"
+            message = f"{model} has an adapter, and the method full trains the model itself: leave +{adapter} out, or export it merged and train that"
             raise InvalidRequest(message, param="model")
         source = await asyncio.to_thread(weights.local, name, self._home / "models")
         if source is None:

@@ -11,8 +11,10 @@ from gpt_notebook.job_protocol import Evaluated, EvaluateRequest
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.scheduler import Work
 from gpt_notebook.protocol import Progress
-from gpt_notebook.training import choices, measures, rows, samples
-from gpt_notebook.training.samples import Sample, Samples
+from gpt_notebook.training import measures
+from gpt_notebook.training.planning import choices
+from gpt_notebook.training.samples import rows, samples
+from gpt_notebook.training.samples.samples import Sample, Samples
 
 TOGETHER = 64
 """The most samples of a step: with more of them even the shortest fill a pass."""

@@ -12,6 +12,7 @@ from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Reader
 from gpt_notebook.job_protocol import ENDED, EventsRequest, JobEvent, StateChanged
 from gpt_notebook.model_kernel.jobs.register import Register
+from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import Done
 
 LOOK_SECONDS = 0.2
@@ -35,8 +36,8 @@ async def follow(register: Register, request: EventsRequest) -> AsyncGenerator[l
     while True:
         length = _length(directory.events)
         if length is None:
-            message = f"the job {directory.name} has been deleted or renamed: gpt.jobs() has those there are"
-            raise JobNotFound(message)
+            message = f"the job {directory.name} has been deleted or renamed: look at the list of those there are"
+            raise JobNotFound(message, next_action=NextAction("list"))
         if length != size:
             size = length
             fresh = reader.read()

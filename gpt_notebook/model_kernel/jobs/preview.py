@@ -9,9 +9,10 @@ import torch
 
 from gpt_notebook.job_protocol import Estimate, JobOptions, Preview, PreviewedSample, PreviewRequest
 from gpt_notebook.model_kernel.loaded_model import SMALL, LoadedModel
-from gpt_notebook.training import choices, rows, samples
-from gpt_notebook.training.estimate import estimate
-from gpt_notebook.training.samples import Sample, Samples
+from gpt_notebook.training.planning import choices
+from gpt_notebook.training.planning.estimate import estimate
+from gpt_notebook.training.samples import rows, samples
+from gpt_notebook.training.samples.samples import Sample, Samples
 
 
 def preview(

@@ -23,9 +23,9 @@ from gpt_notebook.model_kernel.models import Models
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.protocol import ModelInfo
 from gpt_notebook.settings import MIB
-from gpt_notebook.training import choices
-from gpt_notebook.training.estimate import estimate
-from gpt_notebook.training.samples import Samples
+from gpt_notebook.training.planning import choices
+from gpt_notebook.training.planning.estimate import estimate
+from gpt_notebook.training.samples.samples import Samples
 
 logger = logging.getLogger(__name__)
 

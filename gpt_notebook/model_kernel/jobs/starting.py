@@ -128,14 +128,12 @@ class Starting:
         found = differences(job.spec, asked)
         if found and not request.force:
             message = (
-                f"the job {job.spec.name} was begun with other values ({', '.join(found)}): give another name= for a new job, "
-                "or force=True to go on with the new ones"
+                f"the job {job.spec.name} was begun with other values ({', '.join(found)}): give another name for a new job, "
+                "or the option force to go on with the new ones"
             )
             raise JobDiffers(message, param="name")
         if found and asked.request.options.method != job.spec.request.options.method:
-            message = (
-                f"the job {job.spec.name} cannot go on with another method ({', '.join(found)}): give another name="
-            )
+            message = f"the job {job.spec.name} cannot go on with another method ({', '.join(found)}): give another name"
             raise JobDiffers(message, param="name")
         with recording(self._register, job.directory, wait=0 if job.state == "running" else 10) as record:
             if record is None:
@@ -215,7 +213,7 @@ class Starting:
         if found is not None and directory_of(self._home, name).exists():
             return  # Somebody else has just made it.
         there = "the bundled model" if found is None else f"{found}"
-        message = f"{name!r} is the name of something else already ({there}): give another name="
+        message = f"{name!r} is the name of something else already ({there}): give another name"
         raise JobDiffers(message, param="name")
 
     def tidy(self, *, older_than: float) -> None:
@@ -235,7 +233,7 @@ def _refuse_what_is_done(job: Job, asked: JobRequest) -> None:
     """
     steps, done = asked.options.max_steps, job.progress.step
     if done and steps is not None and steps <= done:
-        message = f"the job {job.spec.name} has done {done} steps already, and {steps} are asked for: ask for more, or give another name="
+        message = f"the job {job.spec.name} has done {done} steps already, and {steps} are asked for: ask for more, or give another name"
         raise JobDiffers(message, param="max_steps")
 
 

@@ -73,7 +73,7 @@ def _refuse_impossible(job: Job, request: CommandRequest) -> None:
         ("failed", "pause"): "has failed: resume goes on from its last checkpoint",
         ("cancelled", "pause"): "was cancelled: resume goes on from its last checkpoint",
         ("cancelled", "cancel"): "was cancelled already",
-        ("succeeded", "resume"): "has come to its end: start it again with more steps and force=True to go on",
+        ("succeeded", "resume"): "has come to its end: start it again with more steps and the option force to go on",
     }
     reason = refusals.get((state, request.command))
     if reason is None and state == "succeeded":

@@ -1,10 +1,6 @@
-"""Writes a model with its adapter for others to load, in a process of its own.
+"""Writes a model, its adapter, or both as one, so that others can load it.
 
-    python -m gpt_notebook.training.export          reads one line of JSON, an `Order`, from its standard input
-
-Merging loads a model anew and changes its weights, which must never happen to the one that is being served; and when that
-takes too much memory, this process ends and no other. It writes a line of JSON for each `Progress`, and last `done` or
-`error`, to its standard output. An adapter that is exported as it is, or a whole model, needs no torch.
+An adapter that is exported as it is, or a whole model, needs no torch.
 """
 
 from __future__ import annotations
@@ -12,18 +8,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpt_notebook import adapter_files, storyteller
 from gpt_notebook.adapter_places import CONFIG, WEIGHTS
-from gpt_notebook.errors import GptNotebookError, ModelUnsupported, OutOfMemory
+from gpt_notebook.errors import ModelUnsupported
+from gpt_notebook.exporting import model_card
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.protocol import DEFAULT_MODEL, Progress
-from gpt_notebook.training import model_card
 
 CARD = "README.md"
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -198,37 +193,3 @@ def _training(checkpoint: str) -> model_card.Training | None:
     if place.parent.name != "checkpoints":
         return None
     return model_card.training_of(JobDirectory(place.parent.parent), int(place.name) if place.name.isdigit() else None)
-
-
-def main() -> int:
-    """Do what one line of standard input asks for."""
-
-    def say(kind: str, data: dict[str, Any]) -> None:
-        print(json.dumps({"kind": kind, **data}), flush=True)  # noqa: T201 - a pipe to the model kernel
-
-    order = Order(**json.loads(sys.stdin.readline()))
-    try:
-        write(order, lambda progress: say("progress", {"progress": asdict(progress)}))
-    except Exception as error:  # noqa: BLE001 - transformers and peft can fail in any way
-        say("error", {"error": _known(order, error).to_json()})
-        return 1
-    say("done", {})
-    return 0
-
-
-def _known(order: Order, error: Exception) -> GptNotebookError:
-    """Return an error of ours for whatever went wrong."""
-    if isinstance(error, GptNotebookError):
-        return error
-    if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return OutOfMemory(
-            f"no room to merge {order.model}: stop what else takes memory, or export it without merged=True"
-        )
-    if isinstance(error, OSError) and error.errno is not None:
-        return GptNotebookError(f"{order.model} cannot be written ({error.strerror}): choose another directory")
-    reason = next(iter(str(error).splitlines()), "")[:300]
-    return ModelUnsupported(f"{order.model} cannot be exported ({type(error).__name__}: {reason})")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

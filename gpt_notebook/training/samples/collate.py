@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from gpt_notebook.training.samples import Sample
+from gpt_notebook.training.samples.samples import Sample
 
 IGNORED = -100
 """The label of a token that doesn't count."""

@@ -16,6 +16,8 @@ from model_kernel import tiny_adapters, tiny_models
 
 from gpt_notebook import adapter_files, storyteller
 from gpt_notebook.errors import ModelUnsupported
+from gpt_notebook.exporting import export, model_card
+from gpt_notebook.exporting.export import Order
 from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec, Stretch
@@ -31,8 +33,6 @@ from gpt_notebook.job_protocol import (
     StepDone,
     Validated,
 )
-from gpt_notebook.training import export, model_card
-from gpt_notebook.training.export import Order
 
 # What peft and transformers have to say to each other.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
@@ -305,7 +305,7 @@ def test_a_model_of_a_job_is_copied_without_what_only_training_needs(trained, ba
 
 
 def process(asked):
-    command = [sys.executable, "-P", "-m", "gpt_notebook.training.export"]
+    command = [sys.executable, "-P", "-m", "gpt_notebook.exporting"]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -326,7 +326,7 @@ def test_the_process_says_in_one_line_what_went_wrong(target, base, tmp_path):
 def test_an_adapter_alone_is_written_without_torch(adapter, target, base):
     lines = (
         "import json, sys",
-        "from gpt_notebook.training import export",
+        "from gpt_notebook.exporting import export",
         "export.write(export.Order(**json.load(sys.stdin)))",
         "print([name for name in ('torch', 'transformers', 'peft', 'numpy') if name in sys.modules])",
     )

@@ -4,7 +4,7 @@ import pytest
 
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.job_protocol import JobOptions
-from gpt_notebook.training import choices
+from gpt_notebook.training.planning import choices
 
 
 @pytest.mark.parametrize(

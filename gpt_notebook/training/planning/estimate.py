@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from gpt_notebook.job_protocol import Estimate, JobOptions
 from gpt_notebook.settings import MIB
-from gpt_notebook.training import choices
-from gpt_notebook.training.rehearsal import Rehearsal, rehearse
-from gpt_notebook.training.samples import Samples
+from gpt_notebook.training.planning import choices
+from gpt_notebook.training.planning.rehearsal import Rehearsal, rehearse
+from gpt_notebook.training.samples.samples import Samples
 
 PROCESS = 450 * MIB
 """What Python, torch, transformers and peft take on a CPU before there is any tensor."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gpt_notebook.job_protocol import TooLong
-from gpt_notebook.training.rows import wrong
+from gpt_notebook.training.samples.rows import wrong
 
 
 @dataclass(frozen=True)

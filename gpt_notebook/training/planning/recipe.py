@@ -16,7 +16,7 @@ import torch
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.job_protocol import JobOptions, Method
 from gpt_notebook.protocol import Dtype
-from gpt_notebook.training import choices, estimate
+from gpt_notebook.training.planning import choices, estimate
 
 SMALL = 50_000_000
 """Parameters; the products of smaller models are no faster in bfloat16, as everything else takes as long."""

@@ -13,12 +13,11 @@ import transformers
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from gpt_notebook.training import collate, loss, products
-from gpt_notebook.training.samples import Sample
+from gpt_notebook.training import loss, onednn
+from gpt_notebook.training.samples import collate
+from gpt_notebook.training.samples.samples import Sample
 
-needs_it = pytest.mark.skipif(
-    not products.can_be_faster(torch.device("cpu")), reason="this processor has no need of it"
-)
+needs_it = pytest.mark.skipif(not onednn.can_be_faster(torch.device("cpu")), reason="this processor has no need of it")
 pytestmark = needs_it
 
 
@@ -29,7 +28,7 @@ def layers(kind, n_in=24, n_out=40):
         torch.nn.init.normal_(layer.bias)
     holder = torch.nn.Sequential(layer)
     fast = copy.deepcopy(holder)
-    products.install(fast)
+    onednn.install(fast)
     return holder, fast
 
 
@@ -77,7 +76,7 @@ def adapted(kind, **options):
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.3)
     fast = copy.deepcopy(model)
-    products.install(fast)
+    onednn.install(fast)
     return model, fast
 
 
@@ -119,7 +118,7 @@ def test_an_adapter_can_be_turned_off():
 def test_gelu_in_one_go_is_gpt2s_own():
     act = transformers.activations.NewGELUActivation()
     holder = torch.nn.Sequential(act)
-    products.install(holder)
+    onednn.install(holder)
     x = torch.linspace(-8, 8, 1001)
     assert type(holder[0]) is not type(act)
     assert torch.allclose(holder(x), act(x), atol=1e-6)
@@ -134,7 +133,7 @@ def test_batches_have_few_sizes_and_the_same_loss(tiny_base, packed):
         lengths = (longest // 3, longest - longest // 3) if packed else (longest, longest // 2)
         chosen = [Sample(generator.randint(0, 300, size), np.arange(size) > 0, row=0) for size in lengths]
         batch = collate.packed(chosen) if packed else collate.padded(chosen)
-        rounded = products.of_few_sizes(batch, pad_id=5, longest=64)
+        rounded = onednn.of_few_sizes(batch, pad_id=5, longest=64)
         sizes.add(rounded["input_ids"].shape[1])
         with torch.no_grad():
             found, expected = (loss.summed(model, each, torch.device("cpu")).item() for each in (rounded, batch))
@@ -144,4 +143,4 @@ def test_batches_have_few_sizes_and_the_same_loss(tiny_base, packed):
 
 def test_no_batch_gets_longer_than_the_model_reads():
     batch = collate.padded([Sample(np.zeros(61, np.int32), np.arange(61) > 0, row=0)])
-    assert products.of_few_sizes(batch, pad_id=0, longest=61) is batch
+    assert onednn.of_few_sizes(batch, pad_id=0, longest=61) is batch

@@ -13,7 +13,9 @@ from model_kernel.tiny_models import byte_level_tokenizer, class_of, config_of
 
 from gpt_notebook import storyteller
 from gpt_notebook.job_protocol import JobOptions, LoraOptions
-from gpt_notebook.training import estimate, measures, rehearsal, samples
+from gpt_notebook.training import measures
+from gpt_notebook.training.planning import estimate, rehearsal
+from gpt_notebook.training.samples import samples
 
 STORYTELLER = Path(storyteller.__file__).parent
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt_notebook.job_protocol import REPEATED, RUN_TOGETHER
-from gpt_notebook.training.rows import Row
+from gpt_notebook.training.samples.rows import Row
 
 MOST_LABELS = 100
 """Completions that differ: with more of them they are no labels."""
@@ -22,7 +22,7 @@ ROWS_PER_LABEL = 4
 SHOWN = 3
 
 
-class Remarks:
+class DataWarnings:
     """What is seen while rows go by."""
 
     def __init__(self, tokenizer: Any) -> None:

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.job_protocol import TooLong
 from gpt_notebook.protocol import ChatMessage
-from gpt_notebook.training import rows as reading
-from gpt_notebook.training.conversations import Conversations, Templates
-from gpt_notebook.training.lengths import Encoded, fitted
-from gpt_notebook.training.remarks import Remarks
-from gpt_notebook.training.rows import Row, RowKind
+from gpt_notebook.training.samples import rows as reading
+from gpt_notebook.training.samples.conversations import Conversations, Templates
+from gpt_notebook.training.samples.data_warnings import DataWarnings
+from gpt_notebook.training.samples.lengths import Encoded, fitted
+from gpt_notebook.training.samples.rows import Row, RowKind
 
 AT_ONCE = 1000
 """Rows that are tokenised in one go: a fast tokenizer reads many texts much faster than each alone."""
@@ -172,7 +172,7 @@ class _Encoder:
         self._ids, self._counted = array("i"), bytearray()
         self._sizes, self._rows, self._left_out, self._lengths = array("i"), array("i"), array("i"), array("i")
         self._dropped = self._split = 0
-        self._remarks = Remarks(tokenizer)
+        self._remarks = DataWarnings(tokenizer)
 
     def add(self, batch: Sequence[tuple[int, Any]]) -> None:
         """Encode some rows."""
@@ -280,7 +280,7 @@ class _Encoder:
     def _advice(self) -> str:
         """Return what can be done when no row has become a sample."""
         if self._too_long == "drop" and min(self._lengths) > self._max_length:
-            return f"all have more than {self._max_length:,} tokens, and too_long='drop' leaves those out: raise max_length, or cut them"
+            return f"all have more than {self._max_length:,} tokens, and the option too_long is drop, which leaves those out: raise max_length, or cut them"
         return "raise max_length, or give longer texts"
 
 

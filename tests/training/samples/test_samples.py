@@ -8,7 +8,7 @@ import pytest
 from model_kernel.tiny_models import CHAT_TEMPLATE, byte_level_tokenizer, metaspace_tokenizer
 
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.training import rows, samples
+from gpt_notebook.training.samples import rows, samples
 
 END = "<|endoftext|>"
 LONG = "Once upon a time there was a fox who lived at the edge of the wood."

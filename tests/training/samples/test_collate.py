@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpt_notebook.training import collate
-from gpt_notebook.training.samples import Sample
+from gpt_notebook.training.samples import collate
+from gpt_notebook.training.samples.samples import Sample
 
 
 def sample(ids, counted):

@@ -13,7 +13,7 @@ from gpt_notebook.training.past import LAST_WORDS, change_of
 from gpt_notebook.training.schedule import Plan
 
 
-class Orders:
+class Control:
     """The commands that have not been acknowledged yet."""
 
     def __init__(self, directory: JobDirectory, journal: Journal, plan: Plan, *, last: int) -> None:

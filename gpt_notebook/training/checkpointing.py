@@ -14,7 +14,7 @@ from gpt_notebook.job_protocol import CheckpointPruned, CheckpointSaved, JobOpti
 from gpt_notebook.training.outcome import saying_why
 
 
-class Keeper:
+class Checkpointer:
     """Saves the checkpoints of a job, one by one; each is acknowledged before an older one is let go."""
 
     def __init__(self, directory: JobDirectory, journal: Journal, options: JobOptions) -> None:

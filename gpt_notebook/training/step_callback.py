@@ -15,12 +15,12 @@ from gpt_notebook.job_files.commands import Command
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import JobOptions, Probed, StepDone, Validated
 from gpt_notebook.training import memory, random_state
-from gpt_notebook.training.keeping import Keeper
+from gpt_notebook.training.checkpointing import Checkpointer
+from gpt_notebook.training.control import Control
 from gpt_notebook.training.measures import Measured
-from gpt_notebook.training.orders import Orders
 from gpt_notebook.training.outcome import Leaving, Outcome
 from gpt_notebook.training.past import Past
-from gpt_notebook.training.recipe import Recipe
+from gpt_notebook.training.planning.recipe import Recipe
 from gpt_notebook.training.schedule import Plan
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ PAUSED = Outcome(state="paused", reason="user")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class AttemptParts:
     """What stays the same for all trainers of an attempt."""
 
     options: JobOptions
@@ -38,8 +38,8 @@ class Desk:
     plan: Plan
     past: Past
     journal: Journal
-    orders: Orders
-    keeper: Keeper
+    control: Control
+    checkpointer: Checkpointer
     leave: threading.Event
     """Set when the process has to go, and soon."""
     measure: Callable[[Callable[[], None]], Measured] | None
@@ -48,12 +48,12 @@ class Desk:
     """Gives what follows each probe, from one on."""
 
 
-class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
+class StepCallback(transformers.TrainerCallback):  # type: ignore[misc]
     """Is called by the trainer around each step."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, parts: AttemptParts) -> None:
         """Begin; `trainer` has to be set before the training begins."""
-        self._desk = desk
+        self._parts = parts
         self.trainer: JobTrainer
         self._in_update = False
         self._random: dict[str, Any] | None = None
@@ -76,7 +76,7 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
         self._in_update = False
         self._random = random_state.taken(self.trainer.device)
         done = self.trainer.done
-        self._desk.journal.write(
+        self._parts.journal.write(
             StepDone,
             step=self.step,
             epoch=self.trainer.state.epoch,
@@ -98,7 +98,7 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
 
     def between_passes(self) -> None:
         """Give up a step that has begun, when the process has to go soon: its samples will be drawn again."""
-        if self._desk.leave.is_set():
+        if self._parts.leave.is_set():
             self._save()
             raise Leaving(PAUSED)
 
@@ -116,17 +116,17 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
 
     def _look_around(self) -> None:
         self.between_passes()
-        command = self._desk.orders.obey(self.step)
+        command = self._parts.control.obey(self.step)
         self.trainer.lr_scheduler.refresh()
         if command is not None and command.command != "stop":
             self._end(command)
-        steps = self._desk.plan.max_steps(self.step)
+        steps = self._parts.plan.max_steps(self.step)
         is_last = self.step >= steps or command is not None
         is_better = self._validate(is_last=is_last)
-        patience = self._desk.options.early_stopping
+        patience = self._parts.options.early_stopping
         is_early = patience is not None and self._worse_in_a_row() >= patience
         is_last = is_last or is_early
-        if is_last or is_better or self.step % self._desk.recipe.save_every == 0:
+        if is_last or is_better or self.step % self._parts.recipe.save_every == 0:
             self._save()
         self._probe(is_last=is_last)
         if command is not None:
@@ -146,7 +146,7 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
         """
         if command.command == "pause":
             self._save()
-        self._desk.orders.acknowledge(command, self.step)
+        self._parts.control.acknowledge(command, self.step)
         match command.command:
             case "pause":
                 raise Leaving(PAUSED)
@@ -157,15 +157,15 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
 
     def _validate(self, *, is_last: bool) -> bool:
         """Validate if it is time, and return whether the model is better than ever, and than it was in the beginning."""
-        desk, losses, step = self._desk, self._desk.past.validations, self.step
-        is_due = is_last or step % desk.recipe.validate_every == 0
-        if desk.measure is None or step in losses or not is_due:
+        parts, losses, step = self._parts, self._parts.past.validations, self.step
+        is_due = is_last or step % parts.recipe.validate_every == 0
+        if parts.measure is None or step in losses or not is_due:
             return False
         began = time.perf_counter()
-        measured = desk.measure(self.between_passes)
+        measured = parts.measure(self.between_passes)
         is_best = all(measured.loss < each for each in losses.values())
         losses[step] = measured.loss if math.isfinite(measured.loss) else math.inf
-        desk.journal.write(
+        parts.journal.write(
             Validated,
             step=step,
             loss=measured.loss,
@@ -179,25 +179,25 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc]
 
     def _worse_in_a_row(self) -> int:
         """Return how many validations there were since the best one."""
-        losses = self._desk.past.validations
+        losses = self._parts.past.validations
         return sum(step > self._best_step() for step in losses) if losses else 0
 
     def _best_step(self) -> int:
-        losses = self._desk.past.validations
+        losses = self._parts.past.validations
         return min(losses, key=lambda step: (losses[step], step))
 
     def _probe(self, *, is_last: bool) -> None:
-        desk, step = self._desk, self.step
-        first = desk.past.probed.get(step, 0)
-        is_due = is_last or step % desk.recipe.probe_every == 0
-        if not is_due or first >= len(desk.options.probes):
+        parts, step = self._parts, self.step
+        first = parts.past.probed.get(step, 0)
+        is_due = is_last or step % parts.recipe.probe_every == 0
+        if not is_due or first >= len(parts.options.probes):
             return
-        for index, text in enumerate(desk.probe(first), start=first):
-            desk.journal.write(Probed, step=step, index=index, prompt=desk.options.probes[index], text=text)
-            desk.past.probed[step] = index + 1
+        for index, text in enumerate(parts.probe(first), start=first):
+            parts.journal.write(Probed, step=step, index=index, prompt=parts.options.probes[index], text=text)
+            parts.past.probed[step] = index + 1
             self.between_passes()
 
     def _save(self) -> None:
         if self._random is not None:
             random_state.restore(self._random, self.trainer.device)
-        self._desk.keeper.save(self.step, self.trainer.write_checkpoint, self._desk.past.validations)
+        self._parts.checkpointer.save(self.step, self.trainer.write_checkpoint, self._parts.past.validations)

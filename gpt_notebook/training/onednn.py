@@ -26,7 +26,7 @@ from torch.nn import functional
 from transformers.activations import GELUTanh, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
-from gpt_notebook.training.collate import IGNORED
+from gpt_notebook.training.samples.collate import IGNORED
 
 DTYPES = (torch.float32, torch.bfloat16)
 

@@ -152,6 +152,6 @@ class Conversations:
 def _lost(turn: int) -> InvalidRequest:
     message = (
         f"the model's chat template writes message {turn} so that it can't be told what the assistant says: "
-        "give prompts and completions with chat=False"
+        "give prompts and completions with the option chat off"
     )
     return InvalidRequest(message, param="messages")

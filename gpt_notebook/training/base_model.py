@@ -18,7 +18,8 @@ from gpt_notebook import adapter_files, adapter_places
 from gpt_notebook.errors import ModelChanged, ModelDamaged, ModelUnsupported
 from gpt_notebook.job_files.directory import JobSpec
 from gpt_notebook.job_protocol import JobOptions, LoraOptions
-from gpt_notebook.training import lora_layers, products
+from gpt_notebook.training import onednn
+from gpt_notebook.training.planning import lora_layers
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
@@ -102,8 +103,8 @@ def load_model(spec: JobSpec, *, dtype: torch.dtype, device: torch.device, check
         model.requires_grad_(requires_grad=True)
     else:
         model = _with_adapter(model, spec, checkpoint)
-    if products.can_be_faster(device):
-        products.install(model)
+    if onednn.can_be_faster(device):
+        onednn.install(model)
     return model.train()
 
 
@@ -150,7 +151,7 @@ def _checked_adapter(spec: JobSpec) -> Path:
 def _lora_config(model: Any, lora: LoraOptions, name: str) -> peft.LoraConfig:
     linear = lora_layers.linear_layers(model)
     if not linear:
-        text = f"{name} has no linear layers that an adapter could be added to: train it whole, with method='full'"
+        text = f"{name} has no linear layers that an adapter could be added to: train it whole, with the method full"
         raise ModelUnsupported(text)
     lora_layers.check_targets(linear, lora.targets)
     return peft.LoraConfig(

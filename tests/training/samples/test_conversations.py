@@ -7,7 +7,7 @@ from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel import chat
 from gpt_notebook.protocol import ChatMessage
 from gpt_notebook.template_process import TemplateProcess
-from gpt_notebook.training import samples
+from gpt_notebook.training.samples import samples
 
 TALK = [
     {"role": "system", "content": "Be brief."},
