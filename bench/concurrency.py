@@ -6,9 +6,10 @@ A model kernel of its own has a model of GPT-2's 124 M shape with random weights
 threads of this process stream a greedy completion each, over the model kernel's Unix socket. The peers go on from as many
 prompts of the same length: `generate` with all in one batch, `generate` called for one after the other, both in a process
 that has the model loaded and is idle otherwise, and eight streams of `transformers serve`, without and with its continuous
-batching. Ours comes before each peer, so that a machine whose speed drifts is fair to both, and each ratio is of two
-neighbours. Every prompt is a new one: nothing is known of it. Rates are of all tokens from the first request to the last
-token.
+batching. Ours runs beside each peer, before it in one round and after it in the next, so that a machine whose speed drifts
+is fair to both; each ratio is of two neighbours in a round. Every prompt is a new one: nothing is known of it. Rates are of
+all tokens from the first request to the last token. The model kernel sets OMP_WAIT_POLICY=PASSIVE for itself, so that its
+threads sleep while they wait for each other; the peers run as their users would run them.
 
 Then sixteen streams: how much of its completion the last of them has when the first is done. And a ninth stream that comes
 while eight run, at any moment of a step: how long its first token takes beyond what it takes when nobody else is there,
@@ -30,11 +31,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
+from fair_rounds import fair_rounds
 from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
 from peers import NotServedError, Stream, generate_process, serve_process
-from report import heading, row, spread
+from report import Peer, heading, met, row, spread
 
 import gpt_notebook as gpt
 
@@ -49,21 +50,14 @@ CONTINUOUS = ("--continuous-batching", "--cb-max-memory-percent", "0.05")
 Measure = Callable[[Sequence[str], int], float]
 """Goes on from prompts by so many tokens each, and returns tokens per second."""
 
-
-class Peer(NamedTuple):
-    """Something to be measured beside."""
-
-    name: str
-    promised: float | None
-    """How many times as fast ours is to be."""
-
-
 PEERS = {
     "batch": Peer("`generate`, one batch", 1.3),
     "calls": Peer("`generate`, one call after the other", 4.0),
     "serve": Peer("`transformers serve`", None),
     "serve-continuous": Peer("`transformers serve --continuous-batching`", None),
 }
+ALONE = ""
+"""In the place of a peer's name, where none is measured."""
 PROMISED_EVENNESS = 0.9
 PROMISED_SHARE = 0.5
 PROMISED_STEPS = 2.0
@@ -153,13 +147,7 @@ def beside_peers(
     for name, measure in peer_measures(model, options, stack):
         measure(new_prompts(STREAMS), 16)  # theirs is warm
         peers[name] = measure
-    ours: dict[str, list[list[Stream]]] = {name: [] for name in peers} or {"": []}
-    theirs: dict[str, list[float]] = {name: [] for name in peers}
-    for _, name in itertools.product(range(options.rounds), ours):
-        ours[name].append(streams(model, new_prompts(STREAMS), options.tokens))
-        if name in peers:
-            theirs[name].append(peers[name](new_prompts(STREAMS), options.tokens))
-            print(f"{len(theirs[name])} of {options.rounds} beside {PEERS[name].name}", file=sys.stderr)
+    ours, theirs = in_turns(model, new_prompts, peers, options)
     every = [each for found in ours.values() for each in found]
     heading(f"{STREAMS} streams", "tokens/s", "ours is faster by", "")
     row("`gpt.stream`", spread([rate(found) for found in every]), "", "")
@@ -178,6 +166,27 @@ def beside_peers(
         f"promised {PROMISED_EVENNESS:g}: {met(ratio >= PROMISED_EVENNESS)}\n"
     )
     return kept and ratio >= PROMISED_EVENNESS
+
+
+def in_turns(
+    model: str, new_prompts: Callable[[int], list[str]], peers: dict[str, Measure], options: argparse.Namespace
+) -> tuple[dict[str, list[list[Stream]]], dict[str, list[float]]]:
+    """Measure ours and the peers round after round; return our streams beside each peer, and each peer's rates."""
+    ours: dict[str, list[list[Stream]]] = {name: [] for name in [*peers] or [ALONE]}
+    theirs: dict[str, list[float]] = {name: [] for name in peers}
+
+    def measure_ours(name: str) -> None:
+        ours[name].append(streams(model, new_prompts(STREAMS), options.tokens))
+
+    def measure_peer(name: str) -> None:
+        theirs[name].append(peers[name](new_prompts(STREAMS), options.tokens))
+
+    neighbours = [(measure, name) for name in peers for measure in (measure_ours, measure_peer)]
+    for number, order in enumerate(fair_rounds(neighbours or [(measure_ours, ALONE)], options.rounds), 1):
+        for measure, name in order:
+            measure(name)
+        print(f"{number} of {options.rounds}", file=sys.stderr)
+    return ours, theirs
 
 
 def peer_measures(
@@ -292,11 +301,6 @@ def join(
             each.result()
     steps = [later - before for times in came for before, later in itertools.pairwise(times) if before >= began]
     return steps, waits
-
-
-def met(kept: bool) -> str:  # noqa: FBT001 - it reads well
-    """Say whether a promise is kept."""
-    return "met" if kept else "NOT met"
 
 
 if __name__ == "__main__":

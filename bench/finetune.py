@@ -7,14 +7,13 @@ A model of GPT-2's 124 M shape with random weights is trained on random letters,
 an adapter of rank 8 on all linear layers; nothing is downloaded. Ours is the whole process of a job, with its events and
 everything else it does between two steps. The peers (bench/training_peers.py) are processes of their own at the same
 niceness, with the same first weights, samples in the same order, learning rates, optimizer and clipping; dropout is off, as
-everybody would draw it otherwise.
+everybody would draw it otherwise. One difference stays: a job sets OMP_WAIT_POLICY=PASSIVE for itself, so that its threads
+sleep while they wait for each other; the peers run as their users would run them, with what OpenMP does by itself.
 
-All are started and have done their first steps, then they take turns: one runs, the others are stopped. A turn's first step,
-which was begun before the stop, is left out. The speed of a turn is of its median step, from the moment that a step is told
-to the next, and each ratio is of two turns of the same round; every other round goes backwards. The losses are compared step
+All are started and have done their first steps, then they take turns: one runs, the others are stopped. A turn begins to
+count with the first step that ends in it. The speed of a turn is of its median step, from the moment that a step is told to
+the next, and each ratio is of two turns of the same round; every other round goes backwards. The losses are compared step
 by step: how far the worst is apart, relative to the peer's.
-
-Then: how much of a job's CPU time goes into what it tells, with this model and with the storyteller, whose steps are short.
 
 TRL is no part of the development environment: `pip install --group bench`. What isn't there is left out, and said.
 """
@@ -35,40 +34,27 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import training_peers
-from own_model_kernel import GPT2, random_text, save_random_model
-from report import heading, row, spread
+from fair_rounds import fair_rounds
+from own_model_kernel import save_random_model
+from report import Peer, heading, met, row, spread
+from training_jobs import ALPHA, CONFIG, LEARNING_RATES, LENGTH, RANK, SAMPLES, environment, random_texts, write_job
 
-from gpt_notebook import storyteller
-from gpt_notebook.job_files.directory import JobDirectory, JobSpec
+from gpt_notebook.job_events import StepDone
+from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Reader
-from gpt_notebook.job_protocol import JobOptions, JobRequest, LoraOptions, StepDone
+from gpt_notebook.training.__main__ import POLITENESS
 
-CONFIG = GPT2 | {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-SAMPLES, LENGTH, RANK = 4, 128, 8
-LEARNING_RATES = {"lora": 1e-3, "full": 1e-4}
 WARM_UP = 2
 """Steps before the first turn."""
-NICENESS = 5
-"""What a job adds to its own."""
-NEVER = 10**9
+LEAST = 3
+"""Steps that count in a turn: a median of fewer than two intervals is none."""
 OURS = "ours"
 LOOK_SECONDS = 0.01
 PROMISED_LOSS = 0.01
-PROMISED_EVENTS = 0.01
-
-
-class Peer(NamedTuple):
-    """Something to be measured beside."""
-
-    name: str
-    promised: float | None
-    """How many times as fast ours is to be."""
-
-
 PEERS = {
     "bare": Peer("a loop in plain PyTorch", 0.95),
     "trainer": Peer("transformers' Trainer", None),
@@ -104,14 +90,12 @@ def main() -> None:
     parser.add_argument("--dtypes", nargs="*", choices=("float32", "bfloat16"), default=["float32", "bfloat16"])
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads, ours and theirs")
-    parser.add_argument("--no-events", action="store_true", help="leave out what the events take")
-    parser.add_argument("--watched", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.watched is not None:
-        watch(options.watched)
-        return
-    if (options.steps - WARM_UP) // options.rounds < 2:  # noqa: PLR2004 - the first is left out
-        parser.error("a turn needs at least two steps: give more --steps, or fewer --rounds")
+    if (options.steps - WARM_UP) // options.rounds < LEAST:
+        parser.error(
+            f"{options.rounds} rounds of {LEAST} steps need --steps {WARM_UP + LEAST * options.rounds}: "
+            f"give more than {options.steps}, or fewer --rounds"
+        )
     for name in options.peers:
         if lacking := training_peers.missing(name):
             print(f"{PEERS[name].name} is not measured: there is no {' and no '.join(lacking)}\n")
@@ -126,13 +110,8 @@ def main() -> None:
         kept = True
         for method, dtype in itertools.product(options.methods, options.dtypes):
             kept &= beside_peers(place / f"{method}-{dtype}", model, method, dtype, options)
-        if not options.no_events:
-            kept &= events_share(place / "events", model, options.threads)
     if not kept:
         raise SystemExit(1)
-
-
-# --- beside others --------------------------------------------------------------------------------------------------
 
 
 class Side:
@@ -144,23 +123,24 @@ class Side:
         self.steps: list[Step] = []
         self._news = news
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
-        environment = {**os.environ, "GPT_NOTEBOOK_DEVICE": "cpu", "GPT_NOTEBOOK_THREADS": str(threads)}
-        self._process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(command, env=environment(threads), stdout=self._log, stderr=self._log)
 
     def turn(self, count: int) -> Turn:
-        """Let it do so many steps; the first of them is not counted in its speed."""
-        first, before = len(self.steps), self._cpu_seconds()
+        """Let it do so many steps."""
+        began, before = time.time(), self._cpu_seconds()
         self._process.send_signal(signal.SIGCONT)
-        while len(self.steps) < first + count:
+        done: list[Step] = []
+        while len(done) < count:
             if self._process.poll() is not None:
                 self._log.seek(0)
                 sys.exit(f"{self.name} has ended:\n{self._log.read()[-2000:]}")
             time.sleep(LOOK_SECONDS)
             self.steps += self._news()
+            # One that ended between the last look and the stop is of the turn before: the others' turns lie after it.
+            done = [each for each in self.steps if each.time > began]
         self._process.send_signal(signal.SIGSTOP)
-        done = self.steps[first : first + count]
-        seconds = statistics.median(later.time - before.time for before, later in itertools.pairwise(done))
-        return Turn(done[0].tokens / seconds, (self._cpu_seconds() - before) / count)
+        seconds = statistics.median(later.time - earlier.time for earlier, later in itertools.pairwise(done))
+        return Turn(done[0].tokens / seconds, (self._cpu_seconds() - before) / len(done))
 
     def _cpu_seconds(self) -> float:
         times = psutil.Process(self._process.pid).cpu_times()
@@ -176,23 +156,25 @@ class Side:
 def beside_peers(place: Path, model: str, method: str, dtype: str, options: argparse.Namespace) -> bool:
     """Let ours and the peers take turns, print a table, and return whether the promises are kept."""
     place.mkdir()
-    texts = [random_text(LENGTH, seed) for seed in range(options.steps * SAMPLES)]
-    directory = job(place, model, texts, method=method, dtype=dtype, steps=options.steps)
+    # Nobody is to be done before its last turn is: a step may end in each stop.
+    texts = random_texts(options.steps + options.rounds + 1)
+    directory = write_job(place, model, texts, method=method, dtype=dtype, max_steps=len(texts) // SAMPLES)
     starts = {OURS: functools.partial(start_job, directory, options.threads)}
     for name in options.peers:
-        given = training_peers.Given(
+        config = training_peers.PeerConfig(
             peer=name,
             model=model,
             method=method,
             dtype=dtype,
             rank=RANK,
+            alpha=ALPHA,
             learning_rate=LEARNING_RATES[method],
             threads=options.threads,
-            niceness=NICENESS,
+            niceness=POLITENESS,
             steps=in_order(texts),
-            lines=str(place / f"{name}.jsonl"),
+            report=str(place / f"{name}.jsonl"),
         )
-        starts[name] = functools.partial(start_peer, given, place / f"{name}.json")
+        starts[name] = functools.partial(start_peer, config, place / f"{name}.json")
     sides, turns = take_turns(starts, options.rounds, (options.steps - WARM_UP) // options.rounds)
     heading(f"{method}, {dtype}", "tokens/s", "ours is faster by", "", "CPU s a step", "losses apart by", "")
     losses = f"{sides[OURS].steps[0].loss:.3f} to {sides[OURS].steps[-1].loss:.3f}"
@@ -228,10 +210,10 @@ def take_turns(
             sides[name] = start()
             stack.callback(sides[name].end)
             sides[name].turn(WARM_UP)
-        for number in range(rounds):
-            for name in reversed(starts) if number % 2 else starts:
+        for number, order in enumerate(fair_rounds(list(starts), rounds), 1):
+            for name in order:
                 turns[name].append(sides[name].turn(a_turn))
-            print(f"{number + 1} of {rounds}", file=sys.stderr)
+            print(f"{number} of {rounds}", file=sys.stderr)
     return sides, turns
 
 
@@ -249,36 +231,6 @@ def in_order(texts: Sequence[str]) -> list[list[str]]:
     return [[texts[index] for index in step] for step in drawn]
 
 
-def job(place: Path, model: str, texts: Sequence[str], *, method: str, dtype: str, steps: int) -> JobDirectory:
-    """Write a job's directory, as a model kernel does."""
-    directory = JobDirectory(place / "jobs" / "measured")
-    directory.create()
-    directory.data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    chosen: dict[str, Any] = {"method": method, "dtype": dtype}
-    options = JobOptions(
-        **chosen,
-        max_steps=steps,
-        learning_rate=LEARNING_RATES[method],
-        warmup_steps=0,
-        batch_size=SAMPLES,
-        micro_batch_size=SAMPLES,
-        lora=LoraOptions(rank=RANK),
-        save_every=NEVER,
-    )
-    request = JobRequest(data="0" * 64, model=model, name=directory.name, options=options)
-    directory.write_spec(
-        JobSpec(
-            id="measured",
-            name=directory.name,
-            created=time.time(),
-            request=request,
-            source=model,
-            fingerprint="random",
-        )
-    )
-    return directory
-
-
 def start_job(directory: JobDirectory, threads: int) -> Side:
     """Start the process of a job."""
     events = Reader(directory.events)
@@ -290,72 +242,21 @@ def start_job(directory: JobDirectory, threads: int) -> Side:
     return Side("a job", command, news, threads=threads)
 
 
-def start_peer(given: training_peers.Given, path: Path) -> Side:
-    """Start a peer, given what it needs in a file."""
-    training_peers.write(path, given)
-    lines = Path(given.lines)
-    lines.touch()
+def start_peer(config: training_peers.PeerConfig, path: Path) -> Side:
+    """Start a peer, with what it reads in a file."""
+    training_peers.write(path, config)
+    report = Path(config.report)
+    report.touch()
     read = 0
 
     def news() -> list[Step]:
         nonlocal read
-        whole = [line for line in lines.read_text().splitlines(keepends=True)[read:] if line.endswith("\n")]
+        whole = [line for line in report.read_text().splitlines(keepends=True)[read:] if line.endswith("\n")]
         read += len(whole)
         return [Step(**json.loads(line)) for line in whole]
 
     program = str(Path(training_peers.__file__))
-    return Side(PEERS[given.peer].name, [sys.executable, program, str(path)], news, threads=given.threads)
-
-
-# --- events ---------------------------------------------------------------------------------------------------------
-
-
-def events_share(place: Path, model: str, threads: int) -> bool:
-    """Say how much of a job's CPU time is spent between its steps, and return whether the promise is kept."""
-    heading("a job's step", "CPU ms", "of it events", "share", "")
-    kept = True
-    for name, base, steps in (("the storyteller", str(storyteller.path()), 60), ("GPT-2 shape", model, 6)):
-        texts = [random_text(LENGTH, seed) for seed in range(steps * SAMPLES)]
-        directory = job(place / name.replace(" ", "-"), base, texts, method="lora", dtype="float32", steps=steps)
-        command = [sys.executable, __file__, "--watched", str(directory.path)]
-        environment = {**os.environ, "GPT_NOTEBOOK_DEVICE": "cpu", "GPT_NOTEBOOK_THREADS": str(threads)}
-        said = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
-        events, all_of_it = json.loads(said.splitlines()[-1])
-        share = events / all_of_it
-        kept &= share < PROMISED_EVENTS
-        row(
-            name,
-            f"{all_of_it * 1e3:.1f}",
-            f"{events * 1e3:.3f}",
-            f"{share:.2%}",
-            f"promised {PROMISED_EVENTS:.0%}: {met(share < PROMISED_EVENTS)}",
-        )
-    return kept
-
-
-def watch(directory: str) -> None:
-    """Be the process of a job, and print the CPU seconds of a step: of what it does at its end, and of all."""
-    from gpt_notebook.training.__main__ import main as train
-    from gpt_notebook.training.reporter import Reporter
-
-    on_step_end = Reporter.on_step_end
-    ended: list[tuple[float, float]] = []
-
-    def watched(*arguments: Any, **named: Any) -> None:
-        began = time.thread_time()
-        on_step_end(*arguments, **named)  # the last one leaves, and saves before: it isn't counted
-        ended.append((time.thread_time() - began, time.process_time()))
-
-    Reporter.on_step_end = watched
-    sys.argv[1:] = [directory]
-    train()
-    seconds = [later[1] - before[1] for before, later in itertools.pairwise(ended)]
-    print(json.dumps([statistics.fmean(each for each, _ in ended[1:]), statistics.fmean(seconds)]))
-
-
-def met(kept: bool) -> str:  # noqa: FBT001 - it reads well
-    """Say whether a promise is kept."""
-    return "met" if kept else "NOT met"
+    return Side(PEERS[config.peer].name, [sys.executable, program, str(path)], news, threads=config.threads)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ import nbformat
 from attention import LLAMA
 from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
 from playwright.sync_api import Locator, Page, sync_playwright
-from report import heading, numbers, row
+from report import heading, met, numbers, row
 
 SHAPES = {"short": (GPT2, 512), "long": (GPT2, 4096), "many": (LLAMA, 1024)}
 """Models, and tokens."""
@@ -370,7 +370,7 @@ def print_figures(shape: str, length: int, figures: Figures) -> bool:
     for _, figure, how, limit in (each for each in PROMISES if each[0] == shape):
         value = statistics.median(figures[figure])
         kept.append(value <= limit if how == "at most" else value >= limit)
-        row(f"{figure}: {how} {limit:,.4g}", *numbers([value]), "met" if kept[-1] else "not met")
+        row(f"{figure}: {how} {limit:,.4g}", *numbers([value]), met(kept[-1]))
     return all(kept)
 
 

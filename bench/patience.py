@@ -5,7 +5,7 @@
 A model kernel of its own runs a model of GPT-2's 124 M shape with random weights; nothing is downloaded. One client
 streams a greedy generation; another, in a process of its own, asks without end for maps, tiles, overviews and scores of
 an attention that was recorded before, one question of each kind at a time. A generation alone and one beside the
-questions take turns, so that a machine whose speed drifts is fair to both. The promise: it keeps 80 % of its speed, and
+questions take turns, every other round the other way round, so that a machine whose speed drifts is fair to both. The promise: it keeps 80 % of its speed, and
 every token and logprob is the same.
 """
 
@@ -25,8 +25,9 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from fair_rounds import fair_rounds
 from own_model_kernel import GPT2, own_model_kernel, random_text, save_random_model
-from report import heading, row, spread
+from report import heading, met, row, spread
 
 import gpt_notebook as gpt
 from gpt_notebook.protocol import Tokens
@@ -66,12 +67,19 @@ def measure(model: str, threads: int, options: argparse.Namespace) -> bool:
     gpt.attention(random_text(options.length), model=model)
     generate(model, 10)
     alone, beside, per_second = [], [], []
-    for _ in range(options.rounds):
+
+    def measure_alone() -> None:
         alone.append(generate(model, options.tokens))
+
+    def measure_beside() -> None:
         with Questions(model, options.length) as questions:
             before, began = questions.answered, time.perf_counter()
             beside.append(generate(model, options.tokens))
             per_second.append((questions.answered - before) / (time.perf_counter() - began))
+
+    for order in fair_rounds((measure_alone, measure_beside), options.rounds):
+        for measure_one in order:
+            measure_one()
     ratio = statistics.median(b.speed / a.speed for a, b in zip(alone, beside, strict=True))
     same = len({each.tokens for each in alone + beside}) == 1
     kept = same and ratio >= PROMISED
@@ -83,7 +91,7 @@ def measure(model: str, threads: int, options: argparse.Namespace) -> bool:
         f"{max(each.pause for each in alone) * 1e3:.0f} alone, {max(each.pause for each in beside) * 1e3:.0f} beside",
         f"{statistics.median(per_second):.1f}",
         f"{'the same' if same else 'NOT the same'}, {len(set(alone[0].tokens))} different",
-        "met" if kept else "not met",
+        met(kept),
     )
     return kept
 

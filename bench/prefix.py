@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from own_model_kernel import GPT2, TEMPLATE, own_model_kernel, random_text, save_random_model
 from peers import Generate, NotServedError, Serve, generate_process, serve_process
-from report import heading, row, spread
+from report import heading, met, row, spread
 
 import gpt_notebook as gpt
 from gpt_notebook.completion import Collector, Completion
@@ -218,7 +218,7 @@ def print_times(name: str, times: Sequence[Times], promised: float | None) -> bo
         spread(ratios, 2),
         spread([each.generate * 1e3 for each in times], 0),
         spread(served, 0) if served else "",
-        "" if promised is None else f"promised {promised:g}: {'met' if kept else 'NOT met'}",
+        "" if promised is None else f"promised {promised:g}: {met(kept)}",
     )
     return kept
 

@@ -1,11 +1,25 @@
-"""How measurements are printed: numbers, and rows of Markdown tables."""
+"""How measurements are printed: numbers, promises, and rows of Markdown tables."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
 THREE_DIGITS = 1000
+
+
+class Peer(NamedTuple):
+    """Something to be measured beside."""
+
+    name: str
+    promised: float | None
+    """How many times as fast ours is to be."""
+
+
+def met(kept: bool) -> str:  # noqa: FBT001 - it reads well
+    """Say whether a promise is kept."""
+    return "met" if kept else "NOT met"
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:

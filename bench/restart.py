@@ -4,7 +4,7 @@
 
 Each round starts a fresh notebook kernel for each of the two, waits until it is idle, and takes the time from sending
 `%load_ext gpt_notebook` (or `import transformers`) to the first generated token arriving as an output. The two take
-turns, so that a machine whose speed drifts is fair to both.
+turns, every other round the other way round, so that a machine whose speed drifts is fair to both.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fair_rounds import fair_rounds
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -80,17 +81,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    of_ours: list[tuple[float, float]] = []
+    of_peer: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory(prefix="gnb-") as directory:
         os.environ["GPT_NOTEBOOK_RUNTIME_DIR"] = directory
         import gpt_notebook as gpt
 
         gpt.generate(PROMPT, max_new_tokens=40)
         try:
-            pairs = [(seconds_to_first_token(OURS), seconds_to_first_token(PEER)) for _ in range(rounds)]
+            for order in fair_rounds(((OURS, of_ours), (PEER, of_peer)), rounds):
+                for cells, seconds in order:
+                    seconds.append(seconds_to_first_token(cells))
         finally:
             gpt.shutdown(force=True)
-    ours, peer = ([pair[i][1] * 1e3 for pair in pairs] for i in (0, 1))
-    loads = [pair[0][0] * 1e3 for pair in pairs]
+    ours, peer = ([whole * 1e3 for _, whole in seconds] for seconds in (of_ours, of_peer))
+    loads = [first_cell * 1e3 for first_cell, _ in of_ours]
     print(f"restart to first token, storyteller, {os.cpu_count()} cores, median of {rounds} (smallest to largest), ms")
     for name, values in (("%%gpt, warm model kernel", ours), ("transformers in the notebook", peer)):
         print(f"  {name:30} {statistics.median(values):8.0f}   ({min(values):.0f} to {max(values):.0f})")

@@ -3,12 +3,12 @@
     %load_ext gpt_notebook                  in a notebook: the magics %%gpt and %gpt
 
     generate stream chat                    text from a prompt or a conversation
+    events                                  the same as it happens; Collector makes completions of it
     map                                     a column of texts for a table
     finetune preview                        train a model on data, and see first what it will be shown
     job jobs compare_jobs delete_job        the trainings there are
     evaluate                                how well a model does on data
     rename_adapter delete_adapter export    what trainings have made, as files
-    events                                  the same as it happens; Collector makes completions of it
     next tokenize score perplexity          tokens and likelihoods
     attention head_scores patch             the inside of a model: maps, scores of heads, interventions
     AttentionPanel                          the same to look at and to play with
@@ -54,10 +54,20 @@ if TYPE_CHECKING:
     )
     from gpt_notebook.completion import Collector, Completion
     from gpt_notebook.data.preview import Preview
-    from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Interrupted, MapInterrupted
+    from gpt_notebook.errors import (
+        GenerationInterrupted,
+        GptNotebookError,
+        Interrupted,
+        JobDiffers,
+        JobFailed,
+        JobUnfinished,
+        MapInterrupted,
+        WaitInterrupted,
+    )
     from gpt_notebook.evaluation.functions import evaluate
     from gpt_notebook.evaluation.result import Evaluation
-    from gpt_notebook.fine_tuning.functions import compare_jobs, delete_job, finetune, job, jobs, preview
+    from gpt_notebook.fine_tuning.comparison import compare_jobs
+    from gpt_notebook.fine_tuning.functions import delete_job, finetune, job, jobs, preview
     from gpt_notebook.fine_tuning.job import Job
     from gpt_notebook.identity import __version__
     from gpt_notebook.likelihood import Perplexity
@@ -80,6 +90,9 @@ __all__ = [
     "HeadScore",
     "Interrupted",
     "Job",
+    "JobDiffers",
+    "JobFailed",
+    "JobUnfinished",
     "Lens",
     "MapInterrupted",
     "ModelInfo",
@@ -89,6 +102,7 @@ __all__ = [
     "SamplingOptions",
     "Status",
     "Token",
+    "WaitInterrupted",
     "__version__",
     "adapters",
     "attention",
@@ -135,9 +149,12 @@ _HOMES = {
     "Export": "adapter_management",
     "GenerationInterrupted": "errors",
     "GptNotebookError": "errors",
-    "Interrupted": "errors",
     "HeadScore": "attention_maps",
+    "Interrupted": "errors",
     "Job": "fine_tuning.job",
+    "JobDiffers": "errors",
+    "JobFailed": "errors",
+    "JobUnfinished": "errors",
     "Lens": "attention_maps",
     "MapInterrupted": "errors",
     "ModelInfo": "protocol",
@@ -147,9 +164,10 @@ _HOMES = {
     "SamplingOptions": "protocol",
     "Status": "protocol",
     "Token": "protocol",
+    "WaitInterrupted": "errors",
     "__version__": "identity",
     "attention": "attention_maps",
-    "compare_jobs": "fine_tuning.functions",
+    "compare_jobs": "fine_tuning.comparison",
     "delete_adapter": "adapter_management",
     "delete_job": "fine_tuning.functions",
     "evaluate": "evaluation.functions",

@@ -17,17 +17,22 @@ from gpt_notebook.asking import agreed
 from gpt_notebook.display import progress
 from gpt_notebook.display.quantities import counted, size
 from gpt_notebook.display.reports import Report, Table
-from gpt_notebook.errors import InvalidRequest, ModelKernelError
+from gpt_notebook.errors import InvalidRequest, JobInUse, ModelKernelError
 from gpt_notebook.job_protocol import DeleteAdapterRequest, Exported, ExportRequest, RenameAdapterRequest
+from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import AdapterInfo, Progress
 from gpt_notebook.session import Model, session
 
 if TYPE_CHECKING:
-    from gpt_notebook.job_protocol import ExportEvent, JobInfo
+    from gpt_notebook.job_events import ExportEvent
+    from gpt_notebook.job_protocol import JobInfo
 
 
-def rename_adapter(name: str, new_name: str) -> None:
+def rename_adapter(name: str, new_name: str) -> str:
     """Give an adapter another name, and to the job that made it; so too a model that a job has made.
+
+    Returns:
+        The name that it has now.
 
     Raises:
         InvalidRequest: the new name is none, or is taken.
@@ -37,6 +42,7 @@ def rename_adapter(name: str, new_name: str) -> None:
     """
     request = RenameAdapterRequest(name=_name(name), new_name=arguments.string("new_name", new_name))
     session.ask(lambda client: client.rename_adapter(request))
+    return request.new_name
 
 
 def delete_adapter(name: str, step: int | None = None, *, force: bool = False) -> bool:
@@ -166,11 +172,18 @@ def _name_and_step(name: str, step: Any) -> tuple[str, int | None]:
 
 
 def _question(name: str, step: int | None) -> str:
-    """Return what to ask, with all that would be gone."""
+    """Return what to ask, with all that would be gone.
+
+    Raises:
+        JobInUse: the job that made it runs or is queued, so that a yes would be of no use.
+    """
     if step is not None:
         return f"Delete step {step} of {name}?"
     info = session.ask(lambda client: next((each for each in client.adapters() if each.name == name), None))
     job = session.ask(lambda client: next((each for each in client.jobs() if each.name == name), None))
+    if job is not None and job.state in ("running", "queued"):
+        message = f"{name} is {job.state} and can't be deleted now: wait until it has ended, or stop it"
+        raise JobInUse(message, next_action=NextAction("stop", name))
     return f"Delete {_what(name, info, job)}?"
 
 

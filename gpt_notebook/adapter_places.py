@@ -93,7 +93,8 @@ def locate(adapter: str, home: Path) -> Path:
                 f"there is no directory {name[:200]}: check the path, which is relative to where the notebook runs"
             )
         else:
-            message = unfinished(name, home) or f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
+            nothing = f"there is no adapter {adapter[:80]!r}: {_what_there_is(name, home)}"
+            message = _a_model(name, home) or unfinished(name, home) or nothing
         raise ModelNotFound(message)
     if step is None:
         return newest(place)
@@ -121,7 +122,7 @@ def unfinished(name: str, home: Path) -> str | None:
         return None
     if holder(job) is not None:
         return f"{name} is still training: no checkpoint yet; try again after its first one"
-    return f"{name} has no checkpoint: its training has not come to one; gpt.jobs() says how far it is"
+    return f"{name} has no checkpoint: its training has not come to one; the list of jobs says how far it is"
 
 
 def is_adapter(place: Path) -> bool:
@@ -137,6 +138,13 @@ def mistaken(name: str, home: Path) -> str | None:
     if NAME.fullmatch(name) and place.is_dir():
         return f"{name} is an adapter: write {base_of(place)}+{name}"
     return unfinished(name, home)
+
+
+def _a_model(name: str, home: Path) -> str | None:
+    """Return what to say of a name that is asked for as an adapter, and is that of a model; None where it is none."""
+    if NAME.fullmatch(name) and is_directory(str(home / "models" / name)):
+        return f"{name} is a model of its own, no adapter: write {name} without a model before it"
+    return None
 
 
 def base_of(place: Path) -> str:

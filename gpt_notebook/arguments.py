@@ -140,7 +140,7 @@ def local_model(name: str, *, purpose: str = "attention") -> str:
     """
     base = name.partition("+")[0].partition("@")[0]
     if ":" in base and not base.startswith("/"):
-        message = f"{name} is a model behind an endpoint, which gives text only: {purpose} needs a model kernel with the weights, so name a Hugging Face model or a directory in model="
+        message = f"{name} is a model behind an endpoint, which gives text only: {purpose} needs a model kernel with the weights, so choose a Hugging Face model or a directory as the model"
         raise InvalidRequest(message, param="model")
     return name
 

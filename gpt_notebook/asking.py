@@ -26,5 +26,5 @@ def agreed(question: str, name: str) -> bool:
             return input(f"{question} [y/N] ").strip().lower() in YES
         except (EOFError, NotImplementedError):  # what a notebook kernel raises where no front end takes answers
             pass
-    message = f"{question} Nobody can be asked here: give force=True to delete {name}"
+    message = f"{question} Nobody can be asked here: give the option force to delete {name}"
     raise InvalidRequest(message, param="force")

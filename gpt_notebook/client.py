@@ -54,17 +54,15 @@ if TYPE_CHECKING:
     from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
     from gpt_notebook.attention_protocol import Event as AttentionEvent
     from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+    from gpt_notebook.job_events import EvaluationEvent, ExportEvent, JobEvent
     from gpt_notebook.job_protocol import (
         CommandRequest,
         DataInfo,
         DeleteAdapterRequest,
         EvaluateRequest,
-        EvaluationEvent,
         EventsRequest,
-        ExportEvent,
         ExportRequest,
         ForgetRequest,
-        JobEvent,
         JobInfo,
         JobRequest,
         JobStarted,
@@ -175,11 +173,14 @@ class Client:
 
         return decode(JobStarted, self._job_call(request, hub_token=self._hub_token(request.model)))
 
-    def jobs(self) -> list[JobInfo]:
-        """List the fine-tuning jobs, the newest first."""
+    def jobs(self, job: str | None = None) -> list[JobInfo]:
+        """List the fine-tuning jobs, the newest first; or only the one of an id, if it is there."""
+        from urllib.parse import quote
+
         from gpt_notebook.job_protocol import LIST_PATH, JobInfo
 
-        return [decode(JobInfo, each) for each in self._call("GET", LIST_PATH)["jobs"]]
+        path = LIST_PATH if job is None else f"{LIST_PATH}?job={quote(job)}"
+        return [decode(JobInfo, each) for each in self._call("GET", path)["jobs"]]
 
     def command(self, request: CommandRequest) -> int:
         """Write down a command for a job; returns its number, by which the job's events acknowledge it."""
@@ -245,7 +246,8 @@ class Client:
         return self._call("POST", PATHS[type(request)], request, hub_token=hub_token, timeout=None)
 
     def _job_stream(self, request: object) -> Generator[Any, None, None]:
-        from gpt_notebook.job_protocol import EVENT_TYPES, PATHS
+        from gpt_notebook.job_events import EVENT_TYPES
+        from gpt_notebook.job_protocol import PATHS
 
         return self._stream(PATHS[type(request)], request, EVENT_TYPES)
 

@@ -42,13 +42,16 @@
         └── WaitInterrupted           waiting for a job, which goes on
 
 Each class has a stable `code`, which travels in OpenAI's error object and is what programs compare; the message is one
-line for people: it names the bad value and the next action. Knows nothing of HTTP beyond a status number.
+line for people: it names the bad value and the next action, in words that are true in a notebook and in a terminal. Where
+they differ, the error carries data: the option as `param`, a call or command as `next_action`. Knows nothing of HTTP beyond a
+status number.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from gpt_notebook.next_action import NextAction, Spelling
 from gpt_notebook.visible_text import visible
 
 
@@ -60,22 +63,31 @@ class GptNotebookError(Exception):
     kind: ClassVar[str] = "server_error"
     """OpenAI's `type` of the error."""
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
-        """Keep the one-line message, and the name of the field it is about, if it is about one."""
+    def __init__(self, message: str, *, param: str | None = None, next_action: NextAction | None = None) -> None:
+        """Keep the one-line message, the name of the field it is about, and how the next action is done, if there are such."""
         # A message may quote what somebody else wrote: a model's files can hold what commands a terminal.
         self.message = visible(" ".join(message.splitlines()))
         super().__init__(self.message)
         self.param = param
+        self.next_action = next_action
         self.partial: tuple[Any, ...] = ()
         """The completions as far as they had come when a generation failed."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return OpenAI's error object, without its `{"error": …}` wrapper."""
-        return {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        """Return OpenAI's error object, without its `{"error": …}` wrapper; `next_action` is ours."""
+        found = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return found if self.next_action is None else {**found, "next_action": self.next_action.to_json()}
+
+    def __str__(self) -> str:
+        return self.spelled(NextAction.call)
+
+    def spelled(self, spelling: Spelling) -> str:
+        """Return the message, and after it how a front end spells the next action."""
+        return self.message if self.next_action is None else f"{self.message} ({spelling(self.next_action)})"
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows instead of a traceback; IPython calls this. `%gpt error` shows the rest."""
-        return [f"{type(self).__name__}: {self.message}"]
+        return [f"{type(self).__name__}: {self}"]
 
 
 class InvalidRequest(GptNotebookError):
@@ -376,4 +388,5 @@ BY_CODE = _tree(GptNotebookError)
 def from_json(error: dict[str, Any]) -> GptNotebookError:
     """Return the error that an error object stands for; one with an unknown code is a plain `GptNotebookError`."""
     cls = BY_CODE.get(str(error.get("code")), GptNotebookError)
-    return cls(str(error.get("message") or "the model kernel gave no reason"), param=error.get("param"))
+    message = str(error.get("message") or "the model kernel gave no reason")
+    return cls(message, param=error.get("param"), next_action=NextAction.from_json(error.get("next_action")))

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from gpt_notebook.protocol import DEFAULT_MODEL, ModelInfo
+from gpt_notebook.settings import HUB_TOKENS
 
 
 def hub_home() -> Path:
@@ -46,7 +47,7 @@ def hub_token_for(model: str) -> str | None:
     """
     if model.partition("+")[0] == DEFAULT_MODEL or Path(model).is_absolute():
         return None
-    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+    for variable in HUB_TOKENS:
         if token := os.environ.get(variable, "").strip():
             return token
     path = Path(os.environ.get("HF_TOKEN_PATH") or hub_home() / "token").expanduser()

@@ -1,25 +1,23 @@
-"""The protocol's part for fine-tuning: jobs, what is recorded of them, and what a model will see of the data.
-
-A job's events are the same on disk and on the wire: one a line in the job's `events.jsonl`, and one a line of the stream
-that `EventsRequest` asks for. Each has a `number` that counts up from 1 and never twice, the `attempt` in which it was
-recorded (an attempt is one process: a job that was paused or has died goes on in the next), and its time. Of the steps
-that two attempts have done, the later one's count: `job_files.history` reads them so.
+"""The protocol's part for fine-tuning: what jobs are asked and told, and what a model will see of the data.
 
 Data goes another way than bodies: as lines of JSON that stream to `DATA_PATH` under a limit of their own. They are known by
 their sha256 afterwards. A line is `{"text": …}`, `{"prompt": …, "completion": …}` or `{"messages": [{"role": …, "content": …}]}`.
 
-Otherwise as in `protocol`: frozen, strict, a stream numbered and ended by `done` or `failed`.
+Otherwise as in `protocol`: frozen, strict, a stream numbered and ended by `done` or `failed`. What is recorded of a job is in
+`job_events`. Longer than a file should be, for the same reason as `protocol`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-import typing
 from dataclasses import field
 from typing import Any, ClassVar, Literal
 
+from gpt_notebook.adapter_places import NAME
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.protocol import DEFAULT_MODEL, Done, Dtype, Failed, Progress, Token, check_range, check_text, message
+from gpt_notebook.protocol import DEFAULT_MODEL, Dtype, Token, check_range, check_text, message
 
 DATA_PATH = "/v1/jobs/data"
 """Takes lines of JSON as its body, of any length, and answers with `DataInfo`."""
@@ -46,8 +44,6 @@ lost. What can't be split is cut, as with `cut`: a text loses its end; where onl
 its beginning, and only an answer that is too long by itself its end."""
 Schedule = Literal["linear", "cosine", "constant"]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
 
 # --- requests -------------------------------------------------------------------------------------------------------
 
@@ -67,11 +63,29 @@ class LoraOptions:
         """Refuse impossible values."""
         check_range("lora.rank", self.rank, low=1, high=1024)
         if self.alpha is not None:
-            check_range("lora.alpha", self.alpha, above=0)
+            check_range("lora.alpha", self.alpha, above=0, high=1e6)
         check_range("lora.dropout", self.dropout, low=0, high=0.9)
         if self.targets is not None and not all(self.targets):
             text = "lora.targets must name layers: leave it out for all linear layers"
             raise InvalidRequest(text, param="lora.targets")
+
+
+_STEPS: dict[str, float] = {"low": 1, "high": 10**12}
+_SAMPLES: dict[str, float] = {"low": 1, "high": 10**9}
+_RATES: dict[str, float] = {"above": 0, "high": 1e9}
+LIMITS: dict[str, dict[str, float]] = {
+    **dict.fromkeys(
+        ("max_steps", "validate_every", "early_stopping", "save_every", "probe_every", "keep_last"), _STEPS
+    ),
+    **dict.fromkeys(("warmup_steps", "keep_best"), _STEPS | {"low": 0}),
+    **dict.fromkeys(("batch_size", "micro_batch_size"), _SAMPLES),
+    **dict.fromkeys(("epochs", "learning_rate"), _RATES),
+    "max_length": _SAMPLES | {"low": 2},
+    "seed": {"low": 0, "high": 2**32 - 1},
+    "validation_share": {"low": 0, "high": 0.9},
+    "probe_tokens": {"low": 1, "high": 1000},
+}
+"""Between what the numbers of `JobOptions` are: more than any training has, and few enough to be counted with anywhere."""
 
 
 @message
@@ -93,7 +107,7 @@ class JobOptions:
     micro_batch_size: int | None = None
     """Of these, samples that are computed together; it becomes half as many each time the memory does not suffice."""
     max_length: int | None = None
-    """Tokens of a sample; at most the model's context."""
+    """Tokens of a sample, at most the model's context; None: that, but no more than 1024."""
     too_long: TooLong = "split"
     """What becomes of longer ones."""
     chat: bool | None = None
@@ -131,23 +145,9 @@ class JobOptions:
         Raises:
             InvalidRequest: names the option, its value and what is possible.
         """
-        for name in ("max_steps", "batch_size", "micro_batch_size", "validate_every", "early_stopping", "save_every"):
+        for name, limits in LIMITS.items():
             if (value := getattr(self, name)) is not None:
-                check_range(name, value, low=1)
-        for name in ("epochs", "learning_rate", "batch_size"):
-            if (value := getattr(self, name)) is not None:
-                check_range(name, value, above=0, high=1e9)
-        if self.warmup_steps is not None:
-            check_range("warmup_steps", self.warmup_steps, low=0)
-        if self.max_length is not None:
-            check_range("max_length", self.max_length, low=2)
-        check_range("seed", self.seed, low=0, high=2**32 - 1)
-        check_range("validation_share", self.validation_share, low=0, high=0.9)
-        check_range("keep_last", self.keep_last, low=1)
-        check_range("keep_best", self.keep_best, low=0)
-        check_range("probe_tokens", self.probe_tokens, low=1, high=1000)
-        if self.probe_every is not None:
-            check_range("probe_every", self.probe_every, low=1)
+                check_range(name, value, **limits)
         if len(self.probes) > MAX_PROBES:
             text = f"at most {MAX_PROBES} probes, not {len(self.probes)}"
             raise InvalidRequest(text, param="probes")
@@ -184,6 +184,16 @@ class JobRequest:
             check_digest("validation", self.validation)
         if self.name is not None:
             check_name(self.name)
+
+    @property
+    def measured_on(self) -> str | None:
+        """Which samples validations measure, as a digest: only losses on the same can be compared. None: there are none."""
+        options = self.options
+        if self.validation is None and not options.validation_share:
+            return None
+        held_out = self.validation or [self.data, options.validation_share, options.seed]
+        said = [held_out, options.max_length, options.too_long, options.chat]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @message
@@ -331,8 +341,8 @@ class Estimate:
     training_state: int
     """Gradients and the optimizer's moments."""
     activations: int
-    seconds: float | None
-    """Of the whole training; None where nothing is known of this machine's speed."""
+    seconds: float
+    """Of the whole training."""
     steps: int
     tokens: int
     """That are computed in all steps together."""
@@ -371,6 +381,8 @@ class JobInfo:
     epoch: float = 0.0
     loss: float | None = None
     """Of the last step."""
+    learning_rate: float | None = None
+    """Of the last step, or what it was set to since."""
     validation_loss: float | None = None
     best_step: int | None = None
     checkpoints: tuple[CheckpointInfo, ...] = ()
@@ -464,177 +476,6 @@ class Exported:
     bytes: int
 
 
-# --- what is recorded of a job --------------------------------------------------------------------------------------
-
-
-@message
-class Recorded:
-    """What every event of a job has."""
-
-    number: int
-    attempt: int
-    time: float
-
-
-@message
-class StateChanged(Recorded):
-    """A job has come into a state."""
-
-    type: ClassVar[str] = "state"
-    state: JobState
-    reason: Reason | None = None
-    message: str | None = None
-    step: int = 0
-
-
-@message
-class Prepared(Recorded):
-    """An attempt has read its data and chosen what was left to it, and begins with the step after `step`."""
-
-    type: ClassVar[str] = "prepared"
-    step: int
-    max_steps: int
-    samples: int
-    validation_samples: int
-    tokens: int
-    """Of all samples, once."""
-    counted: int
-    cut: int
-    dropped: int
-    split: int = 0
-    trainable: int
-    """Parameters that change."""
-    parameters: int
-    chosen: dict[str, Any]
-    estimate: Estimate
-    threads: int
-    device: str
-
-
-@message
-class StepDone(Recorded):
-    """An optimizer step has been done."""
-
-    type: ClassVar[str] = "step"
-    step: int
-    epoch: float
-    loss: float
-    """The mean over the counted tokens of the step, before its update."""
-    learning_rate: float
-    grad_norm: float | None
-    """Before clipping."""
-    tokens: int
-    """That were computed in it, padding not counted."""
-    seconds: float
-    memory: int
-    """Bytes that the process, or on a GPU its tensors, had at most so far."""
-
-
-@message
-class Validated(Recorded):
-    """A validation has been done."""
-
-    type: ClassVar[str] = "validation"
-    step: int
-    loss: float
-    """The mean over all counted tokens."""
-    perplexity: float
-    accuracy: float
-    """The share of the counted tokens that were the most probable ones."""
-    tokens: int
-    seconds: float
-    best: bool
-    """Whether no earlier one was better."""
-
-
-@message
-class Probed(Recorded):
-    """What the model makes of a probe."""
-
-    type: ClassVar[str] = "probe"
-    step: int
-    index: int
-    prompt: str
-    text: str
-    """What follows the prompt."""
-
-
-@message
-class CheckpointSaved(Recorded):
-    """A checkpoint is whole on disk: acknowledged."""
-
-    type: ClassVar[str] = "checkpoint"
-    step: int
-    bytes: int
-    digest: str
-    seconds: float
-    loss: float | None = None
-
-
-@message
-class CheckpointPruned(Recorded):
-    """The resume state of a checkpoint has been let go, or with `gone` all of it."""
-
-    type: ClassVar[str] = "pruned"
-    step: int
-    gone: bool = False
-
-
-@message
-class CommandDone(Recorded):
-    """A command has been obeyed, or could not be."""
-
-    type: ClassVar[str] = "command"
-    command_number: int
-    command: CommandName
-    value: float | None = None
-    obeyed: bool
-    message: str | None = None
-    step: int = 0
-
-
-@message
-class MemoryShort(Recorded):
-    """The memory did not suffice; the job goes on from `step` with fewer samples at a time."""
-
-    type: ClassVar[str] = "out_of_memory"
-    step: int
-    micro_batch_size: int
-    """From now on."""
-    accumulation: int
-    """How many of them make a step."""
-
-
-@message
-class Noted(Recorded):
-    """Something that whoever looks at a job should know."""
-
-    type: ClassVar[str] = "note"
-    message: str
-    step: int = 0
-
-
-JobEvent = (
-    StateChanged
-    | Prepared
-    | StepDone
-    | Validated
-    | Probed
-    | CheckpointSaved
-    | CheckpointPruned
-    | CommandDone
-    | MemoryShort
-    | Noted
-    | Failed
-    | Done
-)
-EvaluationEvent = Progress | Evaluated | Failed | Done
-ExportEvent = Progress | Exported | Failed | Done
-
-EVENT_TYPES: dict[str, type[Any]] = {
-    cls.type: cls for union in (JobEvent, EvaluationEvent, ExportEvent) for cls in typing.get_args(union)
-}
-
 PATHS: dict[type[Any], str] = {
     JobRequest: "/v1/jobs/start",
     CommandRequest: "/v1/jobs/command",
@@ -647,7 +488,7 @@ PATHS: dict[type[Any], str] = {
     ExportRequest: "/v1/export",
 }
 LIST_PATH = "/v1/jobs"
-"""GET: `{"jobs": [JobInfo, …]}`, the newest first."""
+"""GET: `{"jobs": [JobInfo, …]}`, the newest first; with `?job=` the one of an id or a name, if it is there."""
 
 
 def check_name(name: str) -> None:
@@ -656,7 +497,7 @@ def check_name(name: str) -> None:
     Raises:
         InvalidRequest: says what is allowed.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         text = f"{name[:80]!r} is no name for a job: use up to 64 lower-case letters, digits and . _ - (not first)"
         raise InvalidRequest(text, param="name")
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from gpt_notebook import identity
 from gpt_notebook.errors import ModelKernelError, ModelKernelStartFailed, RuntimeDirectoryError
 from gpt_notebook.runtime import RuntimeDirectory
-from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
+from gpt_notebook.settings import ENVIRONMENT_PREFIX, HUB_TOKENS, Settings
 
 NEEDED = ("torch", "transformers", "fastapi", "uvicorn", "pydantic")
 
-KEPT_TO_OURSELVES = ("GPT_NOTEBOOK_TOKEN", "GPT_NOTEBOOK_URL", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+KEPT_TO_OURSELVES = ("GPT_NOTEBOOK_TOKEN", "GPT_NOTEBOOK_URL", *HUB_TOKENS)
 """What is this process's own; the hub's token travels with each request that needs it."""
 
 MAX_OUTPUT = 256 * 1024

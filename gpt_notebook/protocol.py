@@ -128,9 +128,9 @@ def check_range(
     floor_ok = value > above if above is not None else low is None or value >= low
     if floor_ok and (high is None or value <= high):
         return
-    least = f"above {above:g}" if above is not None else f"at least {low:g}"
-    most = "" if high is None else f" and at most {high:.17g}"
-    text = f"{name} must be {least}{most}, not {_shown(value)}"
+    given = {"above": above, "at least": low if above is None else None, "at most": high}
+    limits = [f"{words} {_shown(limit).removesuffix('.0')}" for words, limit in given.items() if limit is not None]
+    text = f"{name} must be {' and '.join(limits)}, not {_shown(value)}"
     raise InvalidRequest(text, param=name)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from gpt_notebook.errors import InvalidRequest
 
 ENVIRONMENT_PREFIX = "GPT_NOTEBOOK_"
+HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Variables that may hold the token of the Hugging Face hub; no process that we start gets them."""
 
 MIB = 1024**2
 GIB = 1024**3

@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gpt_notebook.errors import InvalidRequest, ModelUnsafe
+from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelUnsafe
 from gpt_notebook.settings import MIB
 
 START_SECONDS = 60.0
@@ -62,21 +62,23 @@ class TemplateProcess:
         Raises:
             InvalidRequest: the template refuses this conversation; gives its reason.
             ModelUnsafe: it takes too long, too much memory, or makes too much text.
+            GptNotebookError: the process did not start.
         """
         asked = {"template": template, "messages": list(messages), "variables": variables, "asks": asks}
         line = json.dumps(asked)
         with self._lock:
+            process = self._started()
             try:
-                answer = self._ask(line.encode() + b"\n")
+                answer = _asked(process, line.encode() + b"\n")
             except TimeoutError:
                 self._end()
-                message = f"the model's chat template ran for more than {RENDER_SECONDS:g} s and was stopped: use --complete, or in a training chat=False"
+                message = f"the model's chat template ran for more than {RENDER_SECONDS:g} s and was stopped: go without it, by --complete or with the option chat off"
                 raise ModelUnsafe(message) from None
             except (EOFError, BrokenPipeError):
                 self._end()
                 answer = {"excess": "memory"}
         if "excess" in answer:
-            message = f"the model's chat template takes too much {answer['excess']} for this conversation: use --complete, or in a training chat=False"
+            message = f"the model's chat template takes too much {answer['excess']} for this conversation: go without it, by --complete or with the option chat off"
             raise ModelUnsafe(message)
         if "error" in answer:
             message = f"the model's chat template refuses this conversation: {answer['error']}"
@@ -97,15 +99,26 @@ class TemplateProcess:
             )
         return self._process
 
-    def _ask(self, line: bytes) -> dict[str, Any]:
+    def _started(self) -> subprocess.Popen[bytes]:
+        """Return the process when it is ready.
+
+        Raises:
+            GptNotebookError: it did not start.
+        """
         process = self._running()
-        assert process.stdin is not None  # noqa: S101 - it has pipes
         if not self._ready:
-            _read_line(process, START_SECONDS)
+            try:
+                _read_line(process, START_SECONDS)
+            except (TimeoutError, EOFError) as error:
+                self._end()
+                why = "ended at once" if isinstance(error, EOFError) else f"was not ready after {START_SECONDS:g} s"
+                message = (
+                    f"the process for chat templates did not start (it {why}): see what `{sys.executable} -m {__spec__.name}` "
+                    "says, or go without the template, by --complete or with the option chat off"
+                )
+                raise GptNotebookError(message) from None
             self._ready = True
-        process.stdin.write(line)
-        answer: dict[str, Any] = json.loads(_read_line(process, RENDER_SECONDS))
-        return answer
+        return process
 
     def _end(self) -> None:
         if self._process is None:
@@ -114,6 +127,14 @@ class TemplateProcess:
         process.kill()
         with process:
             pass
+
+
+def _asked(process: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
+    """Return what the process answers to a line; raises as `_read_line` does."""
+    assert process.stdin is not None  # noqa: S101 - it has pipes
+    process.stdin.write(line)
+    answer: dict[str, Any] = json.loads(_read_line(process, RENDER_SECONDS))
+    return answer
 
 
 def _read_line(process: subprocess.Popen[bytes], seconds: float) -> bytes:

@@ -11,21 +11,17 @@ from typing import Any
 import pytest
 from fake_model_kernel import FakeModelKernel, Stream
 
+from gpt_notebook.job_events import CommandDone, Prepared, StateChanged, StepDone, Validated
 from gpt_notebook.job_protocol import (
     DATA_PATH,
     ENDED,
     LIST_PATH,
-    CommandDone,
     Estimate,
     JobInfo,
     JobOptions,
     JobStarted,
-    Prepared,
     Preview,
     PreviewedSample,
-    StateChanged,
-    StepDone,
-    Validated,
 )
 from gpt_notebook.protocol import Done, Token, encode
 

@@ -250,8 +250,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stop(force=body["force"])
         elif kernel.refusals:
             self._refuse()
-        elif self.path in kernel.answers:
-            answer = kernel.answers[self.path]
+        elif (path := self.path.partition("?")[0]) in kernel.answers:
+            answer = kernel.answers[path]
             answer = answer(body) if callable(answer) else answer
             self._json(answer.get("error", {}).get("status", 200), answer)
         else:

@@ -9,8 +9,17 @@ import types
 import pytest
 
 import gpt_notebook as gpt
-from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.job_protocol import DeleteAdapterRequest, Exported, ExportRequest, RenameAdapterRequest
+from gpt_notebook import adapter_management
+from gpt_notebook.client import Client
+from gpt_notebook.errors import InvalidRequest, JobInUse
+from gpt_notebook.job_protocol import (
+    DeleteAdapterRequest,
+    Exported,
+    ExportRequest,
+    JobInfo,
+    JobOptions,
+    RenameAdapterRequest,
+)
 from gpt_notebook.protocol import AdapterInfo, Done, Progress
 from gpt_notebook.testing import FakeEngine, serving
 
@@ -61,8 +70,8 @@ def answers(monkeypatch):
 
 
 def test_an_adapter_gets_another_name(engine):
-    gpt.rename_adapter("pip", "pop")
-    gpt.rename_adapter("storyteller+pip", "pop")
+    assert gpt.rename_adapter("pip", "pop") == "pop"
+    assert gpt.rename_adapter("storyteller+pip", "pop") == "pop"
     assert engine.asked == [RenameAdapterRequest(name="pip", new_name="pop")] * 2
 
 
@@ -107,9 +116,23 @@ def test_with_force_nobody_is_asked(engine, answers):
 @pytest.mark.parametrize("answer", [EOFError(), NotImplementedError("no stdin")])
 def test_where_nobody_answers_nothing_is_deleted(engine, answers, answer):
     answers(answer)
-    with pytest.raises(InvalidRequest, match=r"Delete the adapter pip\? Nobody can be asked here: give force=True"):
+    with pytest.raises(
+        InvalidRequest, match=r"Delete the adapter pip\? Nobody can be asked here: give the option force"
+    ):
         gpt.delete_adapter("pip")
     assert not any(isinstance(each, DeleteAdapterRequest) for each in engine.asked)
+
+
+@pytest.mark.parametrize("state", ["running", "queued"])
+def test_what_a_job_still_makes_is_not_deleted_and_nobody_is_asked(engine, monkeypatch, state):
+    job = JobInfo(
+        id="1f", name="pip", model="storyteller", state=state, options=JobOptions(), directory="/jobs/pip", created=1.0
+    )
+    monkeypatch.setattr(adapter_management, "agreed", lambda *_: pytest.fail("somebody was asked"))
+    monkeypatch.setattr(Client, "jobs", lambda _: [job])
+    with pytest.raises(JobInUse, match=f"pip is {state} and can't be deleted now"):
+        gpt.delete_adapter("pip")
+    assert engine.asked == []
 
 
 def test_where_there_is_no_terminal_nobody_is_asked(engine, monkeypatch):

@@ -71,6 +71,12 @@ def test_a_name_is_its_directory_or_the_newest_step_in_it(home):
     assert adapter_places.locate("tale", home) == place
 
 
+def test_a_model_of_its_own_is_told_from_an_adapter(home):
+    (home / "models/novel").mkdir(parents=True)
+    with pytest.raises(ModelNotFound, match="novel is a model of its own, no adapter: write novel"):
+        adapter_places.locate("novel", home)
+
+
 def test_the_best_step_is_what_a_small_file_says(home):
     place = home / "adapters/tale"
     make(place / "checkpoints/9")

@@ -161,8 +161,8 @@ def test_logs_follow_also_what_is_rotated(model_kernel, settings):
         ("generate", "gpt-notebook generate: the following arguments are required: prompt"),
         ("serve --port x", "gpt-notebook serve: --port needs a port, not 'x'"),
         ("generate x -t warm", "gpt-notebook generate: -t needs a number, not 'warm'"),
-        ("generate x -t -1", "gpt-notebook generate: temperature must be at least 0 and at most 100, not -1.0"),
-        ("generate x --max 0", "gpt-notebook generate: max_new_tokens must be at least 1, not 0"),
+        ("generate x -t -1", "gpt-notebook generate: --temperature must be at least 0 and at most 100, not -1.0"),
+        ("generate x --max 0", "gpt-notebook generate: --max-new-tokens must be at least 1, not 0"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_code_2(capsys, arguments, line):
@@ -226,6 +226,13 @@ def test_every_command_and_option_is_documented():
         options = {option for action in each._actions for option in action.option_strings} - {"-h", "--help"}
         documented = sections.get(name, text)
         assert not [option for option in options if not re.search(rf"`{option}\b", documented)], name
+
+
+def test_the_map_of_the_package_names_every_module_once():
+    named = re.findall(r"^    (\w+) {2,}", cli.__doc__, re.MULTILINE)
+    assert sorted(named) == sorted(
+        path.stem for path in Path(cli.__file__).parent.glob("*.py") if path.stem != "__init__"
+    )
 
 
 def test_doctor_says_what_to_do(capsys, settings, model_kernel, monkeypatch):

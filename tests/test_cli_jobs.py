@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 
 import pytest
@@ -10,12 +11,12 @@ from fake_jobs import INFO
 
 from gpt_notebook import cli
 from gpt_notebook.cli import job_arguments
-from gpt_notebook.cli.spoken import in_a_terminal
-from gpt_notebook.errors import WaitInterrupted
+from gpt_notebook.errors import JobInUse, WaitInterrupted
 from gpt_notebook.fine_tuning import functions as finetuning
 from gpt_notebook.fine_tuning.job import Job
 from gpt_notebook.fine_tuning.options import Options
-from gpt_notebook.job_protocol import StateChanged
+from gpt_notebook.job_events import StateChanged
+from gpt_notebook.next_action import NextAction
 
 pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
 
@@ -101,7 +102,7 @@ def test_an_interrupt_while_waiting_leaves_the_job(capsys, fake_jobs, data, monk
         ("finetune DATA --max-step 3", 2, "did you mean --max-steps?"),
         ("finetune DATA --max-steps x", 2, "--max-steps needs a whole number, not 'x'"),
         ("finetune DATA --training-argument x", 2, "--training-argument needs a name=value"),
-        ("finetune DATA --max-steps 0", 2, "--max-steps must be at least 1, not 0"),
+        ("finetune DATA --max-steps 0", 2, "--max-steps must be at least 1 and at most 1000000000000, not 0"),
         ("finetune DATA --lora-rank 0", 2, "--lora-rank must be at least 1 and at most 1024, not 0"),
         ("finetune DATA --preview --validation 3", 2, "--validation is a share of the data below 1"),
         ("finetune DATA --validation nowhere.csv", 1, "nowhere.csv does not exist"),
@@ -140,22 +141,56 @@ def test_a_job_is_deleted_without_a_question_only_by_force(capsys, fake_jobs, mo
     fake_jobs.info = dataclasses.replace(INFO, state="failed", reason="error")
     code, _, err = run(capsys, "jobs", "pip", "delete")
     assert code == 1
-    assert err.endswith("Nobody can be asked here: give --force to delete pip\n")
+    assert err.endswith("Nobody can be asked here: give the option force to delete pip\n")
     assert model_kernel.requests("/v1/jobs/forget") == []
     assert run(capsys, "jobs", "pip", "delete", "--force")[0] == 0
     assert model_kernel.requests("/v1/jobs/forget") == [{"job": "1f"}]
 
 
 @pytest.mark.parametrize(
-    ("message", "typed"),
+    ("state", "line"),
     [
-        ("give another name= for a new job, or force=True to go on", "give another --name for a new job, or --force to go on"),
-        ("pip is there, paused: job.resume() goes on", "pip is there, paused: gpt-notebook jobs pip resume goes on"),
-        ("lora belongs to method='lora'", "lora belongs to --method 'lora'"),
-        ("such as completion=' {label}'", "such as --completion ' {label}'"),
-        ("lora.rank must be at least 1", "--lora-rank must be at least 1"),
-        ("row 3: name= stays as model must", "row 3: --name stays as model must"),
+        ("paused", "gpt-notebook jobs pip resume goes on, gpt-notebook jobs pip stop ends it with what there is"),
+        ("running", "gpt-notebook jobs pip pause gives its memory back"),
     ],
-)  # fmt: skip
-def test_messages_speak_of_options_and_commands(message, typed):
-    assert in_a_terminal(message, job="pip") == typed
+)
+def test_what_can_be_done_with_a_job_is_a_command(capsys, fake_jobs, state, line):
+    fake_jobs.info = dataclasses.replace(INFO, state=state)
+    assert line in run(capsys, "jobs", "pip")[1]
+    assert "gpt-notebook jobs NAME is one of them" in run(capsys, "jobs")[1]
+
+
+def test_what_the_model_kernel_knows_to_do_next_is_a_command(capsys, fake_jobs, model_kernel):
+    error = JobInUse("pip is running and can't be deleted now: stop it", next_action=NextAction("stop", "pip"))
+    model_kernel.answers["/v1/jobs/forget"] = {"error": {**error.to_json(), "status": error.status}}
+    fake_jobs.info = dataclasses.replace(INFO, state="failed", reason="error")
+    line = "gpt-notebook: pip is running and can't be deleted now: stop it (gpt-notebook jobs pip stop)\n"
+    assert run(capsys, "jobs", "pip", "delete", "--force") == (1, "", line)
+
+
+def test_a_job_whose_name_was_not_given_is_called_by_its_own(capsys, fake_jobs, data):
+    fake_jobs.started |= {"attached": True}
+    fake_jobs.info = dataclasses.replace(INFO, state="paused", reason="disk_full")
+    assert run(capsys, "finetune", data)[2] == "pip is there, paused (the disk is full), step 0: resume goes on\n"
+
+
+@pytest.mark.usefixtures("fake_jobs")
+def test_what_somebody_wrote_is_quoted_as_it_is(capsys, data):
+    code, _, err = run(capsys, "finetune", data, "--prompt", "a prompt=b job.stop()", "--completion", "text")
+    words = "gpt-notebook finetune: --prompt: unknown column a prompt=b job.stop(): there are text\n"
+    assert (code, err) == (2, words)
+
+
+@pytest.mark.parametrize("spelled", [r"\w+=", r"\bjob\.", r"\bgpt\."])
+@pytest.mark.usefixtures("fake_jobs")
+def test_no_refusal_is_in_the_words_of_a_notebook(capsys, data, tmp_path, spelled):
+    (tmp_path / "two.csv").write_text("a,b\nx,y\n")
+    for line in (
+        "finetune DATA --method full --lora-rank 4",
+        f"finetune {tmp_path / 'two.csv'}",
+        "jobs fox",
+        "jobs pip delete",
+    ):
+        code, _, err = run(capsys, *line.replace("DATA", data).split())
+        assert code in (1, 2)
+        assert not re.search(spelled, err), err

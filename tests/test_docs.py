@@ -131,6 +131,42 @@ def test_the_defaults_of_a_fine_tuning_are_those_that_are_documented(field):
     assert told[field.name] == ("{}" if field.name == "lora" else str(value))
 
 
+def test_the_rules_by_which_a_training_chooses_are_those_that_are_documented():
+    from gpt_notebook.training.planning import choices, recipe
+
+    rule = {**vars(choices), **vars(recipe)}
+    page = read("docs/fine_tuning.md")
+    for row in (
+        f"| `epochs` | {rule['EPOCHS']:g} |",
+        f"| `batch_size` | {rule['BATCH_SIZE']}, or all if there are fewer |",
+        f"| `max_length` | the model's context, at most {rule['LONGEST']:,} |",
+    ):
+        assert f"\n{row}" in page
+    assert (rule["VALIDATIONS"], rule["PROBINGS"], rule["WORK_AT_RISK"]) == (10, 8, 60)
+    assert re.search(
+        rf"`validate_every` \| a tenth of .* over {rule['VALIDATION_SHARE']:.0%}".replace("%", " % of"), page
+    )
+    assert re.search(r"`probe_every` \| an eighth of", page)
+    assert re.search(
+        rf"`save_every` \| about a minute of .* over {rule['SAVING_SHARE']:.0%}".replace("%", " % of"), page
+    )
+    assert f"less than {rule['SMALL'] // 10**6} million parameters" in page
+    assert f"more than {rule['FASTER']} times as fast" in page
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_the_learning_rates_that_a_training_chooses_are_those_that_are_documented(method):
+    from gpt_notebook.training.planning.recipe import learning_rate_for
+
+    page = read("docs/fine_tuning.md")
+    sizes = re.search(r"^\| parameters \| (.*) \|$", page, re.MULTILINE)[1].split(" | ")
+    rates = re.search(rf'^\| `method="{method}"` \| (.*) \|$', page, re.MULTILINE)[1].split(" | ")
+    units = {"million": 1e6, "billion": 1e9}
+    for size_, rate in zip(sizes, rates, strict=True):
+        number, unit = size_.split()[:2]
+        assert learning_rate_for(method, int(float(number) * units[unit])) == float(rate)
+
+
 @pytest.mark.parametrize("name", [name for name in dir(gpt.Job) if not name.startswith("_")])
 def test_everything_that_a_job_can_is_documented(name):
     assert re.search(rf"`job\.{name}[`(]", read("docs/fine_tuning.md"))

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from gpt_notebook import errors
-from gpt_notebook.errors import BY_CODE, GptNotebookError, ModelNotFound, ModelUnreachable, from_json
+from gpt_notebook.errors import BY_CODE, GptNotebookError, JobInUse, ModelNotFound, ModelUnreachable, from_json
+from gpt_notebook.next_action import NextAction
 
 
 @pytest.mark.parametrize("cls", BY_CODE.values())
 def test_an_error_survives_the_way_to_the_notebook(cls):
     back = from_json(cls("there is no model gtp2", param="model").to_json())
     assert type(back) is cls
-    assert (back.message, back.param) == ("there is no model gtp2", "model")
+    assert (back.message, back.param, back.next_action) == ("there is no model gtp2", "model", None)
+
+
+@pytest.mark.parametrize("action", [NextAction("list"), NextAction("stop", "pip")])
+def test_what_can_be_done_next_survives_it_too(action):
+    error = JobInUse("pip is running: stop it first", next_action=action)
+    back = from_json(json.loads(json.dumps(error.to_json())))
+    assert (back.message, back.next_action) == ("pip is running: stop it first", action)
+
+
+@pytest.mark.parametrize("sent", [None, "stop", {"verb": "of_a_later_version"}, {"job": "pip"}])
+def test_what_nobody_knows_how_to_do_is_left_out(sent):
+    assert str(from_json({"code": "job_in_use", "message": "stop it first", "next_action": sent})) == "stop it first"
 
 
 def test_every_class_has_a_code_of_its_own():
@@ -45,6 +59,12 @@ def test_a_hub_out_of_reach_is_nothing_that_the_openai_sdk_tries_again():
 
 def test_a_notebook_shows_one_line():
     assert ModelNotFound("there is no model gtp2")._render_traceback_() == ["ModelNotFound: there is no model gtp2"]
+
+
+def test_a_notebook_spells_what_can_be_done_next_as_a_call():
+    error = JobInUse("pip is running: stop it first", next_action=NextAction("stop", "pip"))
+    assert error._render_traceback_() == ["JobInUse: pip is running: stop it first (job.stop())"]
+    assert error.spelled(lambda action: f"{action.verb} {action.job}") == "pip is running: stop it first (stop pip)"
 
 
 def test_what_a_message_quotes_can_not_command_a_terminal_or_fill_the_screen():

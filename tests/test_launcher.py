@@ -10,7 +10,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_model_kernel import TOKEN, FakeModelKernel, serving
@@ -243,7 +245,8 @@ def test_one_with_another_token_is_replaced_when_it_has_left(settings, started):
             waiting.undo()
             life.close()
 
-        waiting.setattr(launcher.time, "sleep", leave_now)
+        # The launcher's own clock: other threads sleep, too, and would end the old one beside the new one.
+        waiting.setattr(launcher, "time", SimpleNamespace(sleep=leave_now, monotonic=time.monotonic))
         assert launcher.ensure(settings).status().pid == started[0]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import pytest
 
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.job_protocol import JobOptions
 from gpt_notebook.protocol import (
     EVENT_TYPES,
     ChatMessage,
@@ -120,6 +122,9 @@ def test_a_result_is_shown_in_one_short_line(value, shown):
         (lambda: SamplingOptions(temperature=-1), "temperature must be at least 0 and at most 100, not -1", "temperature"),
         (lambda: SamplingOptions(temperature=float("nan")), "temperature must be at least 0 and at most 100, not nan", "temperature"),
         (lambda: SamplingOptions(top_p=0), "top_p must be above 0 and at most 1, not 0", "top_p"),
+        (lambda: JobOptions(validation_share=0.95), "validation_share must be at least 0 and at most 0.9, not 0.95", "validation_share"),
+        (lambda: JobOptions(max_steps=10**13), "max_steps must be at least 1 and at most 1000000000000, not 10000000000000", "max_steps"),
+        (lambda: JobOptions(learning_rate=1e10), "learning_rate must be above 0 and at most 1000000000, not 10000000000.0", "learning_rate"),
         (lambda: SamplingOptions(n=9), "n must be at least 1 and at most 8, not 9", "n"),
         (lambda: SamplingOptions(logprobs=21), "logprobs must be at least 0 and at most 20, not 21", "logprobs"),
         (lambda: SamplingOptions(seed=2**53), "seed must be at least 0 and at most 9007199254740984, not 9007199254740992", "seed"),
@@ -140,3 +145,14 @@ def test_the_impossible_is_refused_in_one_line_that_names_it(make, message, para
     with pytest.raises(InvalidRequest) as refusal:
         make()
     assert (refusal.value.message, refusal.value.param) == (message, param)
+
+
+NUMBERS = [each.name for each in dataclasses.fields(JobOptions) if re.search(r"\b(int|float)\b", str(each.type))]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan")])
+def test_no_number_of_a_training_is_beyond_what_can_be_counted_with(name, value):
+    with pytest.raises(InvalidRequest, match=f"^{name} must be ") as caught:
+        JobOptions(**{name: value})
+    assert caught.value.param == name

@@ -13,6 +13,7 @@ from gpt_notebook.attention_maps.kept import KeptAttention
 from gpt_notebook.attention_maps.places import Range
 from gpt_notebook.attention_maps.token_names import name_of
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.figures.plotly_objects import check_installed
 from gpt_notebook.protocol import Token
 from gpt_notebook.visible_text import shortened
 
@@ -45,7 +46,7 @@ def plot_head(
     Raises:
         InvalidRequest: there are too many tokens for a figure, or Plotly is not installed.
     """
-    figures.check_installed()
+    check_installed()
     found = kept.part(part)
     rows = places.interval("queries", queries, found.n_queries) or (0, found.n_queries)
     columns = places.interval("keys", keys, found.n_keys) or (0, found.n_keys)
@@ -72,7 +73,7 @@ def plot_all(kept: KeptAttention, *, part: Part | None) -> Figure:
     Raises:
         InvalidRequest: Plotly is not installed.
     """
-    figures.check_installed()
+    check_installed()
     found = kept.part(part)
     pixels = figures.tile_of(len(found.heads), max(found.heads))
     pictures = kept.overview(pixels - 1, reduction="max", part=found.name)

@@ -1,6 +1,6 @@
 """What can be typed after `gpt-notebook`: the commands and their options, and a readable line for what can't.
 
-Parses and nothing else; cli.py acts. `docs/command.md` describes each option; a test holds it to this list.
+Parses and nothing else; commands.py acts. `docs/command.md` describes each option; a test holds it to this list.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 from gpt_notebook.cli import job_arguments
 from gpt_notebook.complaints import in_our_words
+from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import SamplingOptions
 from gpt_notebook.suggestions import unknown_name
 
@@ -38,6 +40,18 @@ class _Parser(argparse.ArgumentParser):
         options = [name for action in self._actions for name in action.option_strings]
         self.error(unknown_name("option", word, options))
 
+    def refuse_value(self, error: InvalidRequest) -> NoReturn:
+        """Refuse an option's value. A message that begins with the option's name begins with how it is typed instead."""
+        name = error.param or ""
+        typed = self._typed(name.replace(".", "_"))
+        begins_with_it = error.message.startswith((f"{name} ", f"{name}: ")) and typed is not None
+        self.error(f"{typed}{error.message.removeprefix(name)}" if begins_with_it else error.message)
+
+    def _typed(self, name: str) -> str | None:
+        """Return how an option is typed, in its long form; None where there is none of this name."""
+        flags = [flag for action in self._actions if action.dest == name for flag in action.option_strings]
+        return next((flag for flag in reversed(flags) if not flag.startswith("--no-")), None)
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the command and its options; ends the process with one line and code 2 for what makes no sense."""
@@ -52,6 +66,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def refuse(command: str, reason: str) -> NoReturn:
     """End the process with one line and code 2, for arguments that can be read but make no sense."""
     build()[1][command].error(reason)
+
+
+def refuse_value(command: str, error: InvalidRequest) -> NoReturn:
+    """End the process with one line and code 2, for an option whose value was refused."""
+    build()[1][command].refuse_value(error)
+
+
+def spelled(action: NextAction) -> str:
+    """Return what can be done next as a command."""
+    if action.verb == "finetune":
+        return "gpt-notebook finetune FILE --name NAME"
+    if action.verb == "list":
+        return "gpt-notebook jobs"
+    one = f"gpt-notebook jobs {action.job or 'NAME'}"
+    return one if action.verb == "show" else f"{one} {action.verb}"
 
 
 def build() -> tuple[_Parser, dict[str, _Parser]]:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(command_line.parse(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except GptNotebookError as error:
-        sys.stderr.write(f"gpt-notebook: {error}\n")
+        sys.stderr.write(f"gpt-notebook: {error.spelled(command_line.spelled)}\n")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -124,7 +124,7 @@ def _generate(parsed: argparse.Namespace) -> int:
     try:
         events = api.events(prompt, model=parsed.model, chat=parsed.chat, system=parsed.system, **options)
     except InvalidRequest as error:  # so far only the command line has been looked at
-        command_line.refuse("generate", error.message)
+        command_line.refuse_value("generate", error)
     show_stream(events)
     return 0
 

@@ -6,13 +6,11 @@ import argparse
 import json
 from typing import Any, get_args
 
-from gpt_notebook.job_protocol import Method, Schedule, TooLong
+from gpt_notebook.job_protocol import COLUMNS, Method, Schedule, TooLong
 from gpt_notebook.protocol import Dtype
 
 COMMANDS = ("pause", "resume", "stop", "cancel", "wait", "delete")
 """What a job can be told here."""
-
-COLUMNS = ("text", "prompt", "completion", "messages")
 
 NUMBERS: dict[str, tuple[type, str]] = {
     "epochs": (float, "how often the data are gone through"),
@@ -25,17 +23,17 @@ NUMBERS: dict[str, tuple[type, str]] = {
     "validate-every": (int, "steps between two validations"),
     "early-stopping": (int, "end after so many validations without a better one"),
     "save-every": (int, "steps between two checkpoints"),
-    "keep-last": (int, "of how many of the newest checkpoints the resume state stays"),
-    "keep-best": (int, "of how many of the best besides"),
+    "keep-last": (int, "how many of the newest checkpoints can be resumed from"),
+    "keep-best": (int, "how many of the best besides"),
     "probe-every": (int, "steps between two rounds of probes"),
     "probe-tokens": (int, "tokens of what follows a probe"),
-    "seed": (int, "what all that is drawn follows from"),
+    "seed": (int, "the random seed"),
 }
 CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
     "method": (get_args(Method), "lora makes an adapter, full a model"),
     "schedule": (get_args(Schedule), "how the learning rate falls"),
     "too-long": (get_args(TooLong), "what becomes of rows that are too long"),
-    "dtype": (get_args(Dtype), "of the products"),
+    "dtype": (get_args(Dtype), "the dtype of the matrix products (autocast)"),
 }
 LORA: dict[str, tuple[type, str]] = {
     "rank": (int, "the adapter's rank"),
@@ -72,7 +70,7 @@ def finetune(parser: argparse.ArgumentParser) -> None:
         dest="probes",
         action="append",
         metavar="TEXT",
-        help="a prompt that is gone on from now and then; can be given several times",
+        help="a prompt that is completed before step 1 and every --probe-every steps; can be given several times",
     )
     parser.add_argument(
         "--chat", action=argparse.BooleanOptionalAction, help="whether prompts are put to the model as a user's turns"

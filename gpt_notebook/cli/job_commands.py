@@ -9,12 +9,11 @@ from gpt_notebook.cli import command_line, job_arguments
 from gpt_notebook.errors import InvalidRequest, WaitInterrupted
 
 if TYPE_CHECKING:
-    from gpt_notebook.display.reports import Report
+    from gpt_notebook.fine_tuning.job import Job
 
 
 def finetune(parsed: argparse.Namespace) -> int:
     """Start a job, or show what it would be trained on."""
-    from gpt_notebook.cli.spoken import speaking
     from gpt_notebook.fine_tuning import functions as finetuning
 
     options = _options(vars(parsed))
@@ -23,22 +22,20 @@ def finetune(parsed: argparse.Namespace) -> int:
         for name in ("name", "force"):
             options.pop(name, None)
     try:
-        with speaking(options.get("name")):
-            if preview:
-                print(finetuning.preview(**options))
-                return 0
-            job = finetuning.finetune(**options)
+        if preview:
+            print(finetuning.preview(**options))
+            return 0
+        job = finetuning.finetune(**options)
     except InvalidRequest as error:
         if not _is_about_an_option(error, options):
             raise
-        command_line.refuse("finetune", error.message)
+        command_line.refuse_value("finetune", error)
     return _wait(job) if wait else 0
 
 
 def jobs(parsed: argparse.Namespace) -> int:
     """List the jobs, show one, or tell it something."""
     from gpt_notebook.cli.commands import FAILED
-    from gpt_notebook.cli.spoken import speaking
     from gpt_notebook.display import job_reports
     from gpt_notebook.fine_tuning import functions as finetuning
     from gpt_notebook.fine_tuning import records as job_records
@@ -46,39 +43,34 @@ def jobs(parsed: argparse.Namespace) -> int:
     if parsed.force and parsed.action != "delete":
         command_line.refuse("jobs", "--force goes with delete, which asks first without it")
     if parsed.job is None:
-        _print(job_reports.jobs_report(job_records.infos()))
+        print(job_reports.jobs_report(job_records.infos(), spelling=command_line.spelled).text())
         return 0
-    with speaking(parsed.job):
-        job = finetuning.job(parsed.job)
-        if parsed.action == "wait":
-            return _wait(job)
-        if parsed.action == "delete":
-            return 0 if job.delete(force=parsed.force) else FAILED
-        if parsed.action is not None:
-            getattr(job, parsed.action)()
-    _print(job_reports.job_report(job.status), job.name)
-    return 0
+    job = finetuning.job(parsed.job)
+    if parsed.action == "wait":
+        return _wait(job)
+    if parsed.action == "delete":
+        return 0 if job.delete(force=parsed.force) else FAILED
+    if parsed.action is not None:
+        getattr(job, parsed.action)()
+    return _shown(job)
 
 
-def _wait(job: Any) -> int:
+def _wait(job: Job) -> int:
     from gpt_notebook.cli.commands import INTERRUPTED
-    from gpt_notebook.cli.spoken import speaking
-    from gpt_notebook.display import job_reports
 
     try:
-        with speaking(job.name):
-            job.wait()
+        job.wait()
     except WaitInterrupted:
         print(f"{job.name} goes on:  gpt-notebook jobs {job.name}")
         return INTERRUPTED
-    _print(job_reports.job_report(job.status), job.name)
+    return _shown(job)
+
+
+def _shown(job: Job) -> int:
+    from gpt_notebook.display import job_reports
+
+    print(job_reports.job_report(job.status, spelling=command_line.spelled).text())
     return 0
-
-
-def _print(report: Report, job: str = "NAME") -> None:
-    from gpt_notebook.cli.spoken import in_a_terminal
-
-    print(in_a_terminal(report.text(), job=job))
 
 
 def _is_about_an_option(error: InvalidRequest, options: dict[str, Any]) -> bool:

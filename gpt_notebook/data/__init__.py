@@ -3,6 +3,8 @@
     dataset    rows from tables, lists and files           upload     rows on their way to the model kernel
     files      what is in files, and what is refused       columns    which columns and templates make a row
     messages   the turns of a chat                         preview    what a model would see of them
+    parquet    rows of Parquet files                       bounded    lines, and no more at once than memory bears
 
-Nothing is read twice at once, and never all of it.
+Data are read a piece at a time. Only a `.json` file is held whole, and of a `.txt` file it is read before whether blank lines
+separate paragraphs.
 """

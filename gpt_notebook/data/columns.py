@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpt_notebook.cells import ABSENT, cell_text
+from gpt_notebook.cells import ABSENT, article, cell_text
 from gpt_notebook.data.messages import turns_of
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.job_protocol import COLUMNS
 from gpt_notebook.protocol import check_text
 from gpt_notebook.suggestions import did_you_mean, unknown_name
 from gpt_notebook.template import Template
-
-FIELDS = ("text", "prompt", "completion", "messages")
 
 TEXTS = ("text", "content", "sentence", "review", "story", "document", "paragraph", "passage", "comment", "tweet")
 PROMPTS = ("prompt", "instruction", "question", "query", "input", "source")
@@ -26,7 +25,7 @@ COMPLETIONS = ("completion", "response", "answer", "output", "target", "label", 
 MESSAGES = ("messages", "conversations", "conversation")
 """What columns are called for each purpose; the first is the one that needs no note."""
 
-NOT_SAID = "say which it is: text=…, prompt=… and completion=…, or messages=…, each a column's name or, but for messages, a template such as 'Review: {text}'"
+NOT_SAID = "say which it is by the option text, by prompt and completion, or by messages; each names a column or, but for messages, is a template such as 'Review: {text}'"
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _guessed(names: Sequence[str]) -> dict[str, str]:
     if len(names) == 1:
         return {"text": names[0]}
     there = f"the columns {', '.join(names)}" if names else "no columns with names"
-    near = next((hint for name in names if name not in FIELDS and (hint := did_you_mean(name.lower(), FIELDS))), "")
+    near = next((hint for name in names if name not in COLUMNS and (hint := did_you_mean(name.lower(), COLUMNS))), "")
     message = f"the data have {there}{near or f': {NOT_SAID}'}"
     raise InvalidRequest(message, param="data")
 
@@ -161,6 +160,10 @@ def _text(field: str, source: str | Template, record: Mapping[str, Any]) -> str:
         if found is ABSENT:
             there = [each for each, value in record.items() if value is not ABSENT]
             message = f"the row has no {name!r}{did_you_mean(name, there)}"
+            raise InvalidRequest(message, param=name)
+        if isinstance(source, str) and field != "completion" and not isinstance(found, str):
+            cell_text(name, found)  # says better what is wrong with an empty one
+            message = f"the cell of {name!r} is no text but {article(type(found).__name__)}: make a column of texts of it, or write a template such as {f'Value: {{{name}}}'!r}"
             raise InvalidRequest(message, param=name)
         return cell_text(name, found)
 

@@ -1,7 +1,7 @@
 """Data for fine-tuning, whatever they come as: rows of text, of prompt and completion, or of messages.
 
-A DataFrame, a list of texts or dicts, a dict of columns, a data set of `datasets`, files, or several files. All are read a
-piece at a time, twice if need be, and never held whole beside what the caller holds already.
+A DataFrame, a list of texts or dicts, a dict of columns, a data set of `datasets`, files, or several files. They are read a
+piece at a time, as often as need be. Only an iterator, which can be read once, and a `.json` file are held whole.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 from gpt_notebook.data import columns as data_columns
 from gpt_notebook.data import files as data_files
-from gpt_notebook.data.columns import FIELDS, Columns
+from gpt_notebook.data.columns import Columns
 from gpt_notebook.data.files import Record
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.job_protocol import COLUMNS
 from gpt_notebook.protocol import ChatMessage
 from gpt_notebook.table import Table
 
@@ -31,18 +32,6 @@ JOINT = 12
 Row = dict[str, Any]
 """`{"text": …}`, `{"prompt": …, "completion": …}` or `{"messages": [{"role": …, "content": …}, …]}`."""
 _Sources = Iterator[tuple[tuple[str, ...], Iterable[Record]]]
-
-
-def rows(
-    data: Any,
-    *,
-    text: str | None = None,
-    prompt: str | None = None,
-    completion: str | None = None,
-    messages: str | None = None,
-) -> Generator[Row, None, None]:
-    """Yield the rows of data as the protocol has them; see `Dataset`."""
-    return Dataset(data, text=text, prompt=prompt, completion=completion, messages=messages).rows()
 
 
 class Dataset:
@@ -72,7 +61,7 @@ class Dataset:
         Raises:
             InvalidRequest: they can't be read; says what to do.
         """
-        given = dict(zip(FIELDS, (text, prompt, completion, messages), strict=True))
+        given = dict(zip(COLUMNS, (text, prompt, completion, messages), strict=True))
         self._asked = {field: name for field, name in given.items() if name is not None}
         self._what = what
         self._paths = _paths(data)
@@ -90,6 +79,14 @@ class Dataset:
     def length(self) -> int | None:
         """The number of rows; None where only reading tells."""
         return len(self._data) if self._paths is None and _is_measured(self._data) else None
+
+    def names(self) -> tuple[str, ...]:
+        """Return what the columns are called; those of the first file, where there are several.
+
+        Raises:
+            InvalidRequest: they can't be read.
+        """
+        return next(((*names,) for names, _ in self._sources()), ())
 
     def lines(self) -> Generator[bytes, None, None]:
         """Yield the rows as lines of JSON in UTF-8, many at once.
@@ -133,7 +130,7 @@ class Dataset:
             seen = row["prompt"][-JOINT:] + row["completion"][:JOINT]
             self.warnings.append(
                 f"without a chat template nothing stands between prompt and completion, as in {seen!r}; a template puts something there, "
-                f"such as completion=' {{{_a_column(columns)}}}'"
+                f"such as ' {{{_a_column(columns)}}}' for the completion"
             )
 
     def _records(self) -> Iterator[tuple[Columns, str, Mapping[str, Any]]]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import json
+import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from gpt_notebook.data import bounded, parquet
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.suggestions import did_you_mean
 from gpt_notebook.table import TEXT, Table
@@ -34,17 +36,15 @@ SIGNATURES = {
 }
 """What files begin with that are something else than they should be."""
 PARQUET = b"PAR1"
-BYTE_ORDER_MARK = "\ufeff"
+MOST_CELL = 1 << 24
+"""Characters of a cell of a CSV file: where a quote is missing, the rest of the file would be one."""
+_CSV_LIMIT = threading.Lock()
 
+_PICKLE = "a pickle could run any program when it is read: load it where you trust it, and give the table itself"
 ADVICE = {
-    ".pkl": "a pickle could run any program when it is read: load it where you trust it, and give the table itself",
-    ".pickle": "a pickle could run any program when it is read: load it where you trust it, and give the table itself",
-    ".pt": "a pickle could run any program when it is read: load it where you trust it, and give the table itself",
-    ".zip": "unpack it, and give the files that are in it",
-    ".tar": "unpack it, and give the files that are in it",
-    ".xlsx": "give pandas.read_excel(…) of it, or save it as CSV",
-    ".xls": "give pandas.read_excel(…) of it, or save it as CSV",
-    ".ods": "give pandas.read_excel(…) of it, or save it as CSV",
+    **dict.fromkeys((".pkl", ".pickle", ".pt"), _PICKLE),
+    **dict.fromkeys((".zip", ".tar"), "unpack it, and give the files that are in it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "give pandas.read_excel(…) of it, or save it as CSV"),
     ".arrow": "give datasets.Dataset.from_file(…) of it, or save it as Parquet",
 }
 """By what a name ends in, what to do with files that are not read."""
@@ -93,6 +93,9 @@ def records(path: Path) -> Records:
     except (OSError, EOFError) as error:
         message = f"{path} can't be read: {getattr(error, 'strerror', None) or error}"
         raise InvalidRequest(message, param="data") from error
+    except MemoryError:
+        message = f"{path} has rows that don't fit into this machine's memory: cut them up, or save it as JSON lines (.jsonl), which are read one by one"
+        raise InvalidRequest(message, param="data") from None
 
 
 def _suffix(path: Path) -> str:
@@ -108,7 +111,7 @@ def _others(path: Path) -> str:
 
 
 def _something_else(path: Path, suffix: str) -> str | None:
-    with contextlib.suppress(OSError, EOFError), _opened(path) as file:
+    with contextlib.suppress(OSError, EOFError), bounded.opened(path) as file:
         beginning = file.read(4)
         if beginning == PARQUET and suffix != ".parquet":
             return "a Parquet file: let its name end in .parquet"
@@ -116,28 +119,8 @@ def _something_else(path: Path, suffix: str) -> str | None:
     return None
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")  # type: ignore[return-value]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file with their numbers from 1, each with its end.
-
-    Raises:
-        InvalidRequest: one is not UTF-8.
-    """
-    with _opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode()
-            except UnicodeDecodeError as error:
-                message = f"{path.name}, line {number}, byte {error.start + 1} of it is not UTF-8 (0x{line[error.start]:02x}): save the file as UTF-8"
-                raise InvalidRequest(message, param="data") from None
-            yield number, text.removeprefix(BYTE_ORDER_MARK) if number == 1 else text
-
-
 def _json_lines(path: Path) -> Records:
-    for number, line in _lines(path):
+    for number, line in bounded.lines(path):
         if line.strip():
             value = _parsed(line, f"{path.name}, line {number}")
             yield f"line {number}", _as_record(value, f"{path.name}, line {number}")
@@ -145,13 +128,27 @@ def _json_lines(path: Path) -> Records:
 
 def _json(path: Path) -> Records:
     """Yield the rows of one JSON text; many a file of JSON lines is called so, too."""
-    text = "".join(line for _, line in _lines(path))
+    value = _whole_json(path)
+    if value is None:
+        yield from _json_lines(path)
+        return
+    table = Table.of(value)
+    columns = [table.column(name) for name in table.names]
+    for row, cells in enumerate(zip(*columns, strict=True)):
+        yield f"row {row}", dict(zip(table.names, cells, strict=True))
+
+
+def _whole_json(path: Path) -> list[Any] | dict[str, Any] | None:
+    """Return what a file holds; None where those are several lines of JSON.
+
+    Raises:
+        InvalidRequest: it is no JSON, or no rows.
+    """
     try:
-        value = json.loads(text)
+        value = json.loads(bounded.whole(path))
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
-            yield from _json_lines(path)
-            return
+            return None
         message = f"{path.name}, line {error.lineno} is no JSON ({error.msg}, character {error.colno})"
         raise InvalidRequest(message, param="data") from None
     except (ValueError, RecursionError) as error:
@@ -160,10 +157,7 @@ def _json(path: Path) -> Records:
     if not isinstance(value, list | dict):
         message = f"{path.name} holds {type(value).__name__}, not a list of rows"
         raise InvalidRequest(message, param="data")
-    table = Table.of(value)
-    columns = [table.column(name) for name in table.names]
-    for row, cells in enumerate(zip(*columns, strict=True)):
-        yield f"row {row}", dict(zip(table.names, cells, strict=True))
+    return value
 
 
 def _parsed(line: str, where: str) -> Any:
@@ -186,24 +180,61 @@ def _as_record(value: Any, where: str) -> Mapping[str, Any]:
 
 def _separated(separator: str) -> Callable[[Path], Records]:
     def read(path: Path) -> Records:
-        lines = (line for _, line in _lines(path))
-        rows = csv.reader(lines, delimiter=separator, strict=True)
-        try:
-            names = next(rows, [])
-            _check_header(names, separator, path)
-            for cells in rows:
-                if cells:  # csv has none for a blank line
-                    yield f"line {rows.line_num}", _named(names, cells, f"{path.name}, line {rows.line_num}")
-        except csv.Error as error:
-            message = f"{path.name}, line {rows.line_num} is no CSV ({error}): save it again with quotes around its texts, or as JSON lines"
-            raise InvalidRequest(message, param="data") from None
+        rows = _separated_rows(path, separator)
+        _, names = next(rows, (0, []))
+        _check_header(names, separator, path)
+        for number, cells in rows:
+            if cells:  # csv has none for a blank line
+                yield f"line {number}", _named(names, cells, f"{path.name}, line {number}")
 
     return read
 
 
+def _separated_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row, with the number of its last line.
+
+    Raises:
+        InvalidRequest: a quote is missing, or a cell or a row is too long.
+    """
+    begin, length = 1, 0
+
+    def lines() -> Iterator[str]:
+        """Give csv its lines, and no more of them for one row than a row may have."""
+        nonlocal length
+        for _, line in bounded.lines(path):
+            length += len(line)
+            if length > bounded.MOST_ROW:
+                raise bounded.too_long(path, f"line {begin}")
+            yield line
+
+    rows = csv.reader(lines(), delimiter=separator, strict=True)
+    try:
+        while (cells := _next_row(rows)) is not None:
+            yield rows.line_num, cells
+            begin, length = rows.line_num + 1, 0
+    except csv.Error as error:
+        message = f"{path.name}, line {rows.line_num} is no CSV ({error}): save it again with quotes around its texts, or as JSON lines"
+        if "field limit" in str(error):
+            message = f"{path.name}, line {begin} begins a cell of more than {MOST_CELL:,} characters: if none is so long, a quote is missing; else save it as JSON lines"
+        raise InvalidRequest(message, param="data") from None
+
+
+def _next_row(rows: Iterator[list[str]]) -> list[str] | None:
+    """Return the cells of the next row, None at the end; of texts that are longer than csv reads unless it is told to."""
+    # The limit is the whole process's, and so is changed for no longer than a row takes, and by one thread at a time.
+    with _CSV_LIMIT:
+        before = csv.field_size_limit()
+        csv.field_size_limit(max(before, MOST_CELL))
+        try:
+            return next(rows, None)
+        finally:
+            csv.field_size_limit(before)
+
+
 def _check_header(names: list[str], separator: str, path: Path) -> None:
-    if twice := [name for name in names if names.count(name) > 1]:
-        message = f"{path.name} has several columns {twice[0]!r}: rename all but one"
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        message = f"{path.name} has several columns {twice!r}: rename all but one"
         raise InvalidRequest(message, param="data")
     if len(names) == 1 and separator == "," and ";" in names[0]:
         message = f"{path.name} has semicolons between its columns: give pandas.read_csv({path.name!r}, sep=';')"
@@ -217,27 +248,11 @@ def _named(names: list[str], cells: list[str], where: str) -> Mapping[str, str]:
     return dict(zip(names, cells, strict=True))
 
 
-def _parquet(path: Path) -> Records:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ModuleNotFoundError:
-        message = f"reading {path.name} needs pyarrow: run  pip install pyarrow"
-        raise InvalidRequest(message, param="data") from None
-    row = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
-                for record in batch.to_pylist():
-                    yield f"row {row}", record
-                    row += 1
-    except ArrowException as error:
-        message = f"{path.name} is no whole Parquet file ({str(error).splitlines()[0]}): save it again"
-        raise InvalidRequest(message, param="data") from None
-
-
 def _text(path: Path) -> Records:
     """Yield paragraphs, their own line ends kept, or lines where no blank line separates anything."""
-    samples = _paragraphs(path) if _has_paragraphs(path) else ((n, line.strip("\r\n")) for n, line in _lines(path))
+    samples = (
+        _paragraphs(path) if _has_paragraphs(path) else ((n, line.strip("\r\n")) for n, line in bounded.lines(path))
+    )
     for number, text in samples:
         if text.strip():
             yield f"line {number}", {TEXT: text}
@@ -246,7 +261,7 @@ def _text(path: Path) -> Records:
 def _has_paragraphs(path: Path) -> bool:
     """Whether a blank line stands between two others."""
     blank_before, begun = False, False
-    for _, line in _lines(path):
+    for _, line in bounded.lines(path):
         if line.strip():
             if begun and blank_before:
                 return True
@@ -257,13 +272,20 @@ def _has_paragraphs(path: Path) -> bool:
 
 
 def _paragraphs(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the paragraphs of a file and the number of each one's first line."""
+    """Yield the paragraphs of a file and the number of each one's first line.
+
+    Raises:
+        InvalidRequest: one is too long.
+    """
     gathered: list[str] = []
-    begin = 1
-    for number, line in _lines(path):
+    begin, length = 1, 0
+    for number, line in bounded.lines(path):
         if line.strip():
-            begin = begin if gathered else number
+            if not gathered:
+                begin, length = number, 0
             gathered.append(line.rstrip("\r\n"))
+            if (length := length + len(line)) > bounded.MOST_ROW:
+                raise bounded.too_long(path, f"line {begin}")
         elif gathered:
             yield begin, "\n".join(gathered)
             gathered = []
@@ -277,7 +299,7 @@ READERS: dict[str, Callable[[Path], Records]] = {
     ".json": _json,
     ".csv": _separated(","),
     ".tsv": _separated("\t"),
-    ".parquet": _parquet,
+    ".parquet": parquet.records,
     ".txt": _text,
 }
 """By what a name ends in, how it is read."""

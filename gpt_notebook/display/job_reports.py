@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpt_notebook.display.quantities import counted, duration, size
-from gpt_notebook.display.reports import Report, Table
+from gpt_notebook.display.reports import Report, Table, queued_text
 from gpt_notebook.job_protocol import ENDED, CheckpointInfo, Estimate, JobInfo
+from gpt_notebook.next_action import NextAction, Spelling, Verb
 
 BAR = 20
 """Characters of the bar that shows how far a job is."""
@@ -27,29 +28,38 @@ REASONS = {
     "forgotten": "deleted",
 }
 """In words why a job is in its state."""
+_TITLES = {"seconds": "time"}
+"""What properties are called whose cells have a unit of their own."""
 
 
-def job_report(info: JobInfo) -> Report:
-    """Say how a job is, and how to use what it has made."""
+def job_report(info: JobInfo, *, spelling: Spelling = NextAction.call) -> Report:
+    """Say how a job is, how to use what it has made, and what can be done with it, as a front end spells it."""
     method = "LoRA" if info.options.method == "lora" else "all weights"
     facts = [
         ("job", f"{info.name} · {method} on {info.model}"),
         ("state", state_text(info, at=_now(info))),
         ("step", step_text(info)),
     ]
+    if info.learning_rate is not None and info.state not in ENDED:
+        facts.append(("learning rate", f"{info.learning_rate:.3g}"))
     if losses := losses_text(info):
         facts.append(("loss", losses))
     if info.checkpoints:
         facts.append(("checkpoints", _checkpoints(info.checkpoints)))
     if info.result is not None:
         facts.append(("use it", use_text(info.result, best=_best_of(info))))
-    return Report((Table(("", ""), facts),), _next(info))
+    return Report((Table(("", ""), facts),), _next(info, spelling))
 
 
-def jobs_report(infos: Sequence[JobInfo]) -> Report:
-    """Say which jobs there are."""
+def deleted_report(info: JobInfo) -> Report:
+    """Say of a job that it has been deleted; `info` is how it was."""
+    return Report((Table(("", ""), [("job", info.name), ("state", REASONS["forgotten"])]),))
+
+
+def jobs_report(infos: Sequence[JobInfo], *, spelling: Spelling = NextAction.call) -> Report:
+    """Say which jobs there are, and how a front end shows one."""
     if not infos:
-        return Report(line="no job yet: gpt.finetune(data, name='…') starts one")
+        return Report(line=f"no job yet: {spelling(NextAction('finetune'))} starts one")
     rows = [
         (
             each.name,
@@ -63,7 +73,8 @@ def jobs_report(infos: Sequence[JobInfo]) -> Report:
         for each in infos
     ]
     columns = ("job", "state", "step", "loss", "validation", "model", "use it as")
-    return Report((Table(columns, rows, numeric=frozenset({3, 4})),), f"{_as_of(infos)}gpt.job(name) is one of them")
+    line = f"{_as_of(infos)}{spelling(NextAction('show'))} is one of them"
+    return Report((Table(columns, rows, numeric=frozenset({3, 4})),), line)
 
 
 def comparison_report(rows: Sequence[dict[str, Any]]) -> Report:
@@ -71,7 +82,7 @@ def comparison_report(rows: Sequence[dict[str, Any]]) -> Report:
     if not rows:
         return Report(line="no job to compare")
     names = [name for name in rows[0] if name != "job"]
-    lines = [(name.replace("_", " "), *(_cell(name, row[name]) for row in rows)) for name in names]
+    lines = [(_TITLES.get(name, name.replace("_", " ")), *(_cell(name, row[name]) for row in rows)) for name in names]
     columns = ("", *(str(row["job"]) for row in rows))
     return Report((Table(columns, lines, numeric=frozenset(range(1, len(columns)))),))
 
@@ -109,21 +120,21 @@ def state_text(info: JobInfo, *, at: str = "") -> str:
 def short_state(info: JobInfo) -> str:
     """Return a job's state in a few words."""
     if info.state == "queued":
-        if info.position is None:
-            return "queued"
-        return f"queued, {counted(info.position, 'job')} before it" if info.position else "starting"
+        return queued_text(info.position, has_process=info.pid is not None)
     reason = REASONS.get(info.reason or "", "")
     return f"{info.state} ({reason})" if reason else info.state
 
 
 def step_text(info: JobInfo, *, bar: bool = True) -> str:
     """Return how far a job is."""
-    if info.max_steps is None:
+    # Before it begins, a job knows only what it was asked for.
+    steps = info.options.max_steps if info.max_steps is None else info.max_steps
+    if steps is None:
         return f"{info.step:,}"
-    text = f"{info.step:,} of {info.max_steps:,}"
+    text = f"{info.step:,} of {steps:,}"
     if not bar:
         return text
-    filled = min(BAR, BAR * info.step // max(1, info.max_steps))
+    filled = min(BAR, BAR * info.step // max(1, steps))
     return f"{'█' * filled}{'░' * (BAR - filled)} {text}" + (f" · epoch {info.epoch:.3g}" if info.epoch else "")
 
 
@@ -141,8 +152,7 @@ def estimate_text(estimate: Estimate) -> str:
     """Return what a job takes: memory, steps and time."""
     memory = f"about {size(estimate.bytes)} of memory"
     memory += f", of which {size(estimate.free)} is free" if estimate.bytes > estimate.free else ""
-    time = "" if estimate.seconds is None else f", about {duration(max(1.0, estimate.seconds))}"
-    return f"{memory}; {counted(estimate.steps, 'step')}{time}"
+    return f"{memory}; {counted(estimate.steps, 'step')}, about {duration(max(1.0, estimate.seconds))}"
 
 
 def number(value: float | None) -> str:
@@ -176,19 +186,23 @@ def _best_of(info: JobInfo) -> str | None:
     return f"{info.result}:best" if not newest.best and any(each.best for each in info.checkpoints) else None
 
 
-def _next(info: JobInfo) -> str:
+def _next(info: JobInfo, spelling: Spelling) -> str:
     """Say what can be done with a job in its state."""
+
+    def spelled(verb: Verb) -> str:
+        return spelling(NextAction(verb, info.name))
+
     if info.state == "paused":
-        return "job.resume() goes on, job.stop() ends it with what there is"
+        return f"{spelled('resume')} goes on, {spelled('stop')} ends it with what there is"
     if info.state in ENDED:
         return "" if info.state == "succeeded" else f"its log: {info.directory}/log.txt"
-    return "job.wait() waits for it, job.pause() gives its memory back, job.stop() ends it with what there is"
+    return f"{spelled('wait')} waits for it, {spelled('pause')} gives its memory back, {spelled('stop')} ends it with what there is"
 
 
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name == "time":
+    if name == "seconds":
         return duration(value)
     if name == "accuracy":
         return f"{100 * value:.1f} %"

@@ -54,14 +54,10 @@ def _table(preview: Preview) -> Table:
         facts.append(("lengths", (f"{low} to {high} tokens{spread}" if low != high else f"{low} tokens each")))
     if preview.split:
         long = f"{counted_with_commas(preview.split, 'text')} longer than {preview.max_length:,} tokens"
-        facts.append(("split", f"{long} become several samples"))
+        facts.append(("split", f"{long} {'becomes' if preview.split == 1 else 'become'} several samples"))
     if preview.cut:
-        facts.append(
-            (
-                "cut",
-                f"{counted_with_commas(preview.cut, 'sample')} longer than {preview.max_length:,} tokens lose some",
-            )
-        )
+        long = f"{counted_with_commas(preview.cut, 'sample')} longer than {preview.max_length:,} tokens"
+        facts.append(("cut", f"{long} {'loses' if preview.cut == 1 else 'lose'} some"))
     if preview.dropped:
         facts.append(
             ("dropped", f"{counted_with_commas(preview.dropped, 'row')} longer than {preview.max_length:,} tokens")

@@ -155,23 +155,8 @@ def bar(what: str) -> Bar:
     return TerminalBar(what, sys.stderr) if sys.stderr.isatty() else Bar(what)
 
 
-_words: contextvars.ContextVar[Callable[[str], str]] = contextvars.ContextVar("words", default=str)
-"""How a note is worded where it is said."""
-
-
-@contextlib.contextmanager
-def worded(words: Callable[[str], str]) -> Iterator[None]:
-    """Let the notes of this block be said in the words that a function makes of them."""
-    token = _words.set(words)
-    try:
-        yield
-    finally:
-        _words.reset(token)
-
-
 def note(line: str) -> None:
     """Say something in a line that stays: faint in a notebook's output, else among a program's messages."""
-    line = _words.get()(line)
     publish = _publisher()
     if publish is None:
         sys.stderr.write(f"{line}\n")

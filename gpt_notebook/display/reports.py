@@ -218,11 +218,23 @@ def _running(requests: Sequence[RequestInfo]) -> Table:
     return Table(columns, rows, "requests", frozenset({3, 4, 5}))
 
 
+def queued_text(position: int | None, *, has_process: bool) -> str:
+    """Return how a job waits that is queued.
+
+    Args:
+        position: How many jobs come before it; None where it waits no more, or nobody knows.
+        has_process: Whether a process has it already, which has not yet said that it runs.
+    """
+    if position:
+        return f"queued, {counted(position, 'job')} before it"
+    return "starting" if has_process or position == 0 else "queued"
+
+
 def _jobs(jobs: Sequence[RunningJob]) -> Table:
     rows = [
         (
             each.name,
-            f"{each.state}, {counted(each.position, 'job')} before it" if each.position else each.state,
+            queued_text(each.position, has_process=each.position is None) if each.state == "queued" else each.state,
             f"{each.step:,}" if each.max_steps is None else f"{each.step:,} of {each.max_steps:,}",
         )
         for each in jobs

@@ -117,7 +117,7 @@ class Classification:
         Raises:
             InvalidRequest: Plotly is not installed.
         """
-        from gpt_notebook.attention_maps.figures import confusion_figure
+        from gpt_notebook.figures.confusion_figure import confusion_figure
 
         return confusion_figure(self.matrix, self._names, title=self._title)
 

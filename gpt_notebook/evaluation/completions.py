@@ -33,7 +33,7 @@ def with_completion(row: Mapping[str, Any], completion: str) -> dict[str, Any]:
     return {"messages": [*before, {"role": "assistant", "content": completion}]}
 
 
-def said(
+def generate_completions(
     model: str, rows: Sequence[Mapping[str, Any]], *, chat: bool | None, max_new_tokens: int
 ) -> list[str | GptNotebookError]:
     """Return what a model says to each prompt, or why there is nothing.

@@ -28,7 +28,7 @@ from gpt_notebook.session import Model, session
 
 if TYPE_CHECKING:
     from gpt_notebook.data.dataset import Row
-    from gpt_notebook.job_protocol import EvaluationEvent
+    from gpt_notebook.job_events import EvaluationEvent
 
 LEAST_NEW_TOKENS = 16
 """How long a completion may become at least, where nobody says."""
@@ -67,7 +67,7 @@ def evaluate(
         labels: The completions to choose from; None: those of the data where they are few and short; False: none.
         baseline: Whether to measure the base of `model`, too; or which other model.
         max_new_tokens: Of a completion; None: half as many again as the longest that is expected.
-        max_length: Tokens of a sample; None: the model's context.
+        max_length: Tokens of a sample; None: the model's context, but no more than 1024.
         too_long: What becomes of longer ones.
         chat: Whether a prompt is a user's turn; None: if the model has a chat template.
         text: The column of texts, or a template of several, as for `finetune`.
@@ -90,17 +90,17 @@ def evaluate(
     rows = list(dataset.rows())
     for note in (*dataset.notes, *dataset.warnings):
         progress.note(note)
-    wanted = _expected(rows, needed="metric" if functions else "labels" if labels else None)
+    expected = _expected(rows, needed="metric" if functions else "labels" if labels else None)
     task = _Task(
         rows=rows,
-        wanted=wanted,
-        labels=_labels(labels, wanted),
+        expected=expected,
+        labels=_labels(labels, expected),
         functions=functions,
         max_new_tokens=max_new_tokens,
         how={"max_length": max_length, "too_long": too_long, "chat": chat},
     )
-    found = task.of(name)
-    return found if other is None else replace(found, baseline=task.of(other))
+    found = task.evaluate(name)
+    return found if other is None else replace(found, baseline=task.evaluate(other))
 
 
 def _baseline(model: str, *, against: bool | str) -> str | None:
@@ -129,23 +129,23 @@ def _expected(rows: Sequence[Row], *, needed: str | None) -> list[str] | None:
     Raises:
         InvalidRequest: they are texts, and completions are needed.
     """
-    wanted = [greedy_completions.expected(row) for row in rows]
-    found = [each for each in wanted if each is not None]
-    if len(found) == len(wanted):
+    expected = [greedy_completions.expected(row) for row in rows]
+    found = [each for each in expected if each is not None]
+    if len(found) == len(expected):
         return found
     if needed is not None:
-        message = f"{needed} compares completions, and row {wanted.index(None)} is a text: give data with prompt and completion"
+        message = f"{needed} compares completions, and row {expected.index(None)} is a text: give data with prompt and completion"
         raise InvalidRequest(message, param=needed)
     return None
 
 
-def _labels(labels: Labels, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _labels(labels: Labels, expected: Sequence[str] | None) -> tuple[str, ...]:
     """Return the labels to choose from; () where there is nothing to choose."""
-    if labels is False or wanted is None:
+    if labels is False or expected is None:
         return ()
     if labels is None:
-        return classification.labels_in(wanted) or ()
-    return classification.checked(arguments.strings("labels", labels), wanted)
+        return classification.labels_in(expected) or ()
+    return classification.checked(arguments.strings("labels", labels), expected)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +153,16 @@ class _Task:
     """What is to be found out of each model."""
 
     rows: Sequence[Row]
-    wanted: Sequence[str] | None
+    expected: Sequence[str] | None
+    """The completion of each row; None of texts, which have none."""
     labels: tuple[str, ...]
     functions: Mapping[str, Metric]
     max_new_tokens: int | None
     how: Mapping[str, Any]
     """How rows become samples, as fields of `EvaluateRequest`."""
 
-    def of(self, model: str) -> Evaluation:
-        """Find it out of one."""
+    def evaluate(self, model: str) -> Evaluation:
+        """Find it out of one model."""
         measured = self._measured(model)
         own = [each[self._own(row)] for row, each in enumerate(measured)]
         found = Evaluation(
@@ -170,14 +171,16 @@ class _Task:
             warnings=tuple(self._warnings(own)),
             **self._chosen(measured),
         )
-        if not self.functions or self.wanted is None:
+        if not self.functions or self.expected is None:
             return found
         length = self.max_new_tokens or max(LEAST_NEW_TOKENS, *(each.tokens * 3 // 2 for each in own if each))
-        said = greedy_completions.said(model, self.rows, chat=self.how["chat"], max_new_tokens=length)
-        values = metric_functions.values(self.functions, said, self.wanted)
+        completions = greedy_completions.generate_completions(
+            model, self.rows, chat=self.how["chat"], max_new_tokens=length
+        )
+        values = metric_functions.values(self.functions, completions, self.expected)
         return replace(
             found,
-            completions=tuple(each if isinstance(each, str) else None for each in said),
+            completions=tuple(each if isinstance(each, str) else None for each in completions),
             values=values.by_name,
             metrics=values.means,
             failures=values.failures,
@@ -185,7 +188,7 @@ class _Task:
 
     def _own(self, row: int) -> int:
         """Return which of a row's candidates is its own completion."""
-        return self.labels.index(self.wanted[row]) if self.labels and self.wanted else 0
+        return self.labels.index(self.expected[row]) if self.labels and self.expected else 0
 
     def _candidates(self) -> Iterator[Row]:
         """Yield what is measured: the rows, each with all labels where there are labels."""
@@ -215,7 +218,7 @@ class _Task:
 
     def _chosen(self, measured: Sequence[Sequence[Measures | None]]) -> dict[str, Any]:
         """Return what the model chose among the labels, as fields of `Evaluation`."""
-        if not self.labels or self.wanted is None:
+        if not self.labels or self.expected is None:
             return {}
         import numpy as np
 
@@ -227,14 +230,14 @@ class _Task:
             "log_likelihoods": likelihoods,
             "classification": Classification(
                 labels=self.labels,
-                expected=tuple(self.wanted[row] for row in judged),
+                expected=tuple(self.expected[row] for row in judged),
                 predicted=tuple(self.labels[int(likelihoods[row].argmax())] for row in judged),
             ),
         }
 
     def _warnings(self, own: Sequence[Measures | None]) -> Iterator[str]:
-        if self.labels and self.wanted is not None:
-            yield from classification.warnings_of(self.labels, self.wanted)
+        if self.labels and self.expected is not None:
+            yield from classification.warnings_of(self.labels, self.expected)
         if left_out := [row for row, each in enumerate(own) if each is None or not each.tokens]:
             yield f"{len(left_out):,} rows were left out, as nothing of them counts: {_first(left_out)}"
         if cut := [row for row, each in enumerate(own) if each is not None and each.cut]:

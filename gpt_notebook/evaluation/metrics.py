@@ -55,22 +55,22 @@ def values(
 
     Args:
         named: By name.
-        completions: What was said, or why nothing was.
-        expected: What should have been said.
+        completions: What the model generated, or why it generated nothing.
+        expected: What it should have generated.
 
     Raises:
         InvalidRequest: no row has a value; says why the first has none.
     """
     rows: list[dict[str, float]] = []
     failures: dict[int, str] = {}
-    for row, (completion, wanted) in enumerate(zip(completions, expected, strict=True)):
+    for row, completion in enumerate(completions):
         rows.append({})
         if isinstance(completion, GptNotebookError):
             failures[row] = completion.message
             continue
         for name, function in named.items():
             try:
-                rows[row] |= _numbers(name, function(completion, wanted), alone=len(named) == 1)
+                rows[row] |= _numbers(name, function(completion, expected[row]), alone=len(named) == 1)
             except Exception as error:  # noqa: BLE001 - somebody's own function can fail in any way
                 failures.setdefault(row, f"{name}: {_first_line(error)}")
     if named and rows and not any(rows):

@@ -6,16 +6,16 @@ It quotes none of the data: their number and their digest say which they were, t
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from gpt_notebook.identity import __version__
-from gpt_notebook.job_files import history, journal
+from gpt_notebook.job_events import CommandDone, Prepared, StepDone, Validated
+from gpt_notebook.job_files import commands, history, journal
 from gpt_notebook.job_files.directory import JobDirectory
-from gpt_notebook.job_protocol import JobOptions, JobRequest, Prepared, StepDone, Validated
+from gpt_notebook.job_protocol import JobOptions, JobRequest
 from gpt_notebook.protocol import DEFAULT_MODEL
 
 KINDS = {
@@ -44,6 +44,8 @@ class Training:
     """Those that count, up to the one that is exported."""
     validation: Validated | None
     """The last one up to there."""
+    changes: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    """By option the values that commands have set instead, each with the step after which it held."""
     before: Sequence[Training] = ()
     """What it was before it went on with other values, the oldest first: each with its own steps."""
 
@@ -79,7 +81,8 @@ def training_of(directory: JobDirectory, step: int | None) -> Training | None:
     first = 0
     for last, request in requests:
         if first == 0 or step is None or step > first:
-            parts.append(_part(directory, request, until, first, last))
+            end = step if last is None or (step is not None and step < last) else last
+            parts.append(replace(_part(directory, request, until, first, last), changes=_changes(until, end)))
         first = first if last is None else last
     return replace(parts[-1], before=parts[:-1])
 
@@ -96,8 +99,13 @@ def _part(
     # An attempt begins before its first step.
     prepared = next((each for each in begun if is_in(each.step + 1)), None)
     data = directory.data if last is None else directory.path.parent / ".data" / f"{request.data}.jsonl"
+    # Where a part ends the next one begins, and measures the same weights on its own samples.
     validated = (
-        each for each in reversed(events) if isinstance(each, Validated) and (each.step == 0 or is_in(each.step))
+        each
+        for each in reversed(events)
+        if isinstance(each, Validated)
+        and (each.step == 0 or is_in(each.step))
+        and each.measured_on in (None, request.measured_on)
     )
     return Training(
         request=request,
@@ -107,6 +115,23 @@ def _part(
         steps=[each for each in events if isinstance(each, StepDone) and is_in(each.step)],
         validation=next(validated, None),
     )
+
+
+def _changes(events: Sequence[Any], last: int | None) -> dict[str, list[tuple[int, float]]]:
+    """Return what commands have set that held in steps up to `last`, or to the end."""
+    found: dict[str, list[tuple[int, float]]] = {name: [] for name in commands.SETTINGS}
+    chosen: Mapping[str, Any] = {}
+    for event in events:
+        # What was told after the last of these steps has changed none of them.
+        if last is not None and getattr(event, "step", 0) >= last:
+            continue
+        if isinstance(event, Prepared):
+            for name in commands.overruled(chosen, event.chosen):
+                found[name].clear()
+            chosen = event.chosen
+        elif isinstance(event, CommandDone) and event.obeyed and event.command in found and event.value is not None:
+            found[event.command].append((event.step, event.value))
+    return found
 
 
 def page(subject: Subject) -> str:
@@ -180,11 +205,12 @@ def _extent(training: Training) -> Iterable[tuple[str, str]]:
 
 
 def _measures(training: Training) -> Iterable[tuple[str, str]]:
-    if training.steps and _is_number(training.steps[-1].loss):
+    if training.steps:
         yield "training loss", f"{training.steps[-1].loss:.4f} in the last step (natural log, mean over its tokens)"
-    if (found := training.validation) is not None and _is_number(found.loss):
-        measures = f"loss {found.loss:.4f}, perplexity {_number(found.perplexity)}, token accuracy {found.accuracy:.3f}"
-        yield "validation", f"{measures} over {found.tokens:,} tokens, after step {found.step:,}"
+    validated = training.validation
+    if validated is not None and validated.loss is not None and validated.accuracy is not None:
+        measures = f"loss {validated.loss:.4f}, perplexity {_number(validated.perplexity)}, token accuracy {validated.accuracy:.3f}"
+        yield "validation", f"{measures} over {validated.tokens:,} tokens, after step {validated.step:,}"
 
 
 def _options(training: Training) -> Iterable[tuple[str, str]]:
@@ -200,7 +226,23 @@ def _options(training: Training) -> Iterable[tuple[str, str]]:
             found = {"alpha": 2.0 * asked.lora.rank}
             found |= {name: part for name, part in asdict(asked.lora).items() if part is not None}
         if found is not None and found != {}:
-            yield each.name, f"`{json.dumps(found)}`"
+            yield each.name, _with_changes(found, training.changes.get(each.name, ()), first=_first(training))
+
+
+def _first(training: Training) -> int:
+    """Return after which step a training, or this part of one, began."""
+    return training.steps[0].step - 1 if training.steps else 0
+
+
+def _with_changes(asked: Any, changes: Iterable[tuple[int, float]], *, first: int) -> str:
+    """Return the value of an option, and those that it was changed to: what was changed before the first step held in all."""
+    held = {first: asked}
+    for step, value in changes:
+        held[max(step, first)] = int(value) if isinstance(asked, int) else value
+    return "; ".join(
+        f"`{json.dumps(value)}`" if step == first else f"after step {step:,} `{json.dumps(value)}`"
+        for step, value in sorted(held.items())
+    )
 
 
 # --- how to load it -------------------------------------------------------------------------------------------------
@@ -245,13 +287,8 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def _is_number(value: float | None) -> bool:
-    """Whether a measure is there; what was no number is null in a job's events."""
-    return value is not None and math.isfinite(value)
-
-
 def _number(value: float | None) -> str:
-    return f"{value:.4g}" if value is not None and math.isfinite(value) else "beyond all numbers"
+    return "beyond all numbers" if value is None else f"{value:.4g}"
 
 
 def _kind(data: Path) -> str | None:

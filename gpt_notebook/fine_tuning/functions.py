@@ -1,10 +1,10 @@
-"""`gpt.finetune` and what goes with it: a preview of the data, the jobs there are, several of them side by side."""
+"""`gpt.finetune` and what goes with it: a preview of the data, and the jobs there are."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -13,11 +13,11 @@ from gpt_notebook.data import upload as data_upload
 from gpt_notebook.data.dataset import Dataset
 from gpt_notebook.data.preview import Preview
 from gpt_notebook.display import job_reports, progress
-from gpt_notebook.errors import DataNotFound, GptNotebookError, InvalidRequest, JobNotFound
+from gpt_notebook.errors import DataNotFound, GptNotebookError, JobNotFound
 from gpt_notebook.fine_tuning import records as job_records
 from gpt_notebook.fine_tuning.job import Job
 from gpt_notebook.fine_tuning.options import Options, job_options, share
-from gpt_notebook.job_files import history
+from gpt_notebook.job_events import StateChanged
 from gpt_notebook.job_protocol import (
     ENDED,
     RUN_TOGETHER,
@@ -28,9 +28,6 @@ from gpt_notebook.job_protocol import (
     JobStarted,
     JobState,
     PreviewRequest,
-    StateChanged,
-    StepDone,
-    Validated,
     check_name,
 )
 from gpt_notebook.session import Model, session
@@ -131,6 +128,9 @@ def preview(
         completion: As for `finetune`.
         messages: As for `finetune`.
         **options: As for `finetune`; `max_length` and `too_long` say what becomes of long rows.
+
+    Raises:
+        InvalidRequest: data, a column or an option make no sense; says what was probably meant.
     """
     columns = {"text": text, "prompt": prompt, "completion": completion, "messages": messages}
     samples = arguments.whole_number("samples", samples)
@@ -182,46 +182,6 @@ def delete_job(name: str, *, force: bool = False) -> bool:
         ModelInUse: requests are using what it has made.
     """
     return job(name).delete(force=force)
-
-
-class Comparison(list[dict[str, Any]]):
-    """Jobs side by side, a dict each; shows itself as a table, and pandas.DataFrame takes it."""
-
-    def __str__(self) -> str:
-        return job_reports.comparison_report(self).text()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
-        del include, exclude
-        return {"text/plain": str(self), "text/html": job_reports.comparison_report(self).html()}
-
-
-def compare_jobs(*jobs: Job | str | Iterable[Job | str]) -> Comparison:
-    """Return jobs side by side: the options in which they differ, steps, the best validation and the time they took.
-
-    Args:
-        *jobs: Jobs, or their names; none: all there are.
-    """
-    given: list[Any] = []
-    for each in jobs:
-        given += [each] if isinstance(each, Job | str) else list(each)
-    found = [job(each) if isinstance(each, str) else each for each in given]
-    if wrong := [each for each in found if not isinstance(each, Job)]:
-        message = f"compare_jobs takes jobs or their names, not {type(wrong[0]).__name__}"
-        raise InvalidRequest(message, param="jobs")
-    known = [(each, each.status) for each in (found if jobs else globals()["jobs"]())]
-    settings = [_settings(info) for _, info in known]
-    differing = [key for key in dict.fromkeys(key for each in settings for key in each) if _differs(key, settings)]
-    return Comparison(
-        {
-            "job": info.name,
-            "state": job_reports.short_state(info),
-            "model": info.model,
-            **{key: setting.get(key) for key in differing},
-            **_results(each, info),
-        }
-        for (each, info), setting in zip(known, settings, strict=True)
-    )
 
 
 @dataclass(frozen=True)
@@ -289,7 +249,7 @@ def _lines(started: JobStarted, estimate: Estimate | None) -> list[str]:
     lines = [_started_line(started, _came_from(info) if started.resumed else "")]
     if estimate is not None and not started.attached:
         is_tight = estimate.bytes > estimate.free
-        if is_tight or estimate.bytes >= MUCH_MEMORY or (estimate.seconds or 0) >= LONG_SECONDS:
+        if is_tight or estimate.bytes >= MUCH_MEMORY or estimate.seconds >= LONG_SECONDS:
             line = f"{info.name} takes {job_reports.estimate_text(estimate)}"
             lines.append(line + ("; where that isn't enough it takes fewer samples at a time" if is_tight else ""))
     return lines
@@ -299,7 +259,9 @@ def _came_from(info: JobInfo) -> str:
     """Return in words how a job was before it was queued again; "" where its events don't tell."""
     states: list[StateChanged] = []
     with contextlib.suppress(GptNotebookError):
-        states = [event for event in job_records.Record(info.id).refresh() if isinstance(event, StateChanged)]
+        states = [
+            event for event in job_records.Record(info.id, name=info.name).refresh() if isinstance(event, StateChanged)
+        ]
     queued = max((place for place, event in enumerate(states) if event.state == "queued"), default=0)
     if not queued:
         return ""
@@ -319,41 +281,8 @@ def _started_line(started: JobStarted, came_from: str) -> str:
         where = job_reports.short_state(info) if info.position else "started"
         return f"{info.name}: {where}, {'LoRA' if info.options.method == 'lora' else 'all weights'} of {info.model}"
     if info.state == "paused":
-        return f"{info.name} is there, {job_reports.state_text(info)}, step {steps}: job.resume() goes on"
+        return f"{info.name} is there, {job_reports.state_text(info)}, step {steps}: resume goes on"
     if info.state in ENDED:
         use = f", use it as {info.result}" if info.result else ""
         return f"{info.name} is there, {job_reports.state_text(info)}, step {steps}{use}; another name trains anew"
     return f"{info.name} is there, {job_reports.short_state(info)}, step {steps}"
-
-
-def _settings(info: JobInfo) -> dict[str, Any]:
-    """Return all options of a job, with what it chose itself."""
-    flat: dict[str, Any] = {}
-    for name, value in {**dataclasses.asdict(info.options), **info.chosen}.items():
-        if isinstance(value, dict):
-            flat.update({f"{name}.{key}": each for key, each in value.items()})
-        else:
-            flat[name] = value
-    return {
-        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in flat.items()
-    }
-
-
-def _differs(key: str, settings: list[dict[str, Any]]) -> bool:
-    return any(each.get(key) != settings[0].get(key) for each in settings)
-
-
-def _results(each: Job, info: JobInfo) -> dict[str, Any]:
-    """Return what came of a job: its last loss, its best validation, and the time that its steps took."""
-    events = history.counted(each.events())
-    checked = [event for event in events if isinstance(event, Validated) and event.loss is not None]
-    best = min(checked, key=lambda event: event.loss, default=None)
-    return {
-        "steps": info.step,
-        "loss": info.loss,
-        "best_step": best.step if best else None,
-        "validation_loss": best.loss if best else None,
-        "perplexity": best.perplexity if best else None,
-        "accuracy": best.accuracy if best else None,
-        "time": sum(event.seconds for event in events if isinstance(event, StepDone)),
-    }

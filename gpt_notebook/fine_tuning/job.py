@@ -7,41 +7,40 @@ notebook, and without the model kernel; any notebook of the user gets it again w
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from gpt_notebook import arguments
 from gpt_notebook.asking import agreed
-from gpt_notebook.cancellation import Cancellation
 from gpt_notebook.display import job_reports, progress
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import (
     GptNotebookError,
+    InvalidRequest,
     JobError,
     JobFailed,
+    JobInUse,
+    JobNotFound,
     JobUnfinished,
-    RequestCancelled,
     WaitInterrupted,
 )
 from gpt_notebook.fine_tuning import metrics as job_metrics
 from gpt_notebook.fine_tuning import records as job_records
-from gpt_notebook.fine_tuning.waiting import Waiting
+from gpt_notebook.fine_tuning.waiting import Waiting, limited
+from gpt_notebook.job_events import CommandDone, JobEvent, Recorded
 from gpt_notebook.job_files import history
 from gpt_notebook.job_protocol import (
     COLUMNS,
     ENDED,
     CheckpointInfo,
-    CommandDone,
     CommandName,
     CommandRequest,
     ForgetRequest,
-    JobEvent,
     JobInfo,
     JobState,
-    Recorded,
 )
+from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import Progress
 from gpt_notebook.session import session
 
@@ -55,6 +54,8 @@ ACKNOWLEDGED_SECONDS = 10.0
 LAST_WORD_SECONDS = 1.0
 """How long to wait for the answer of a job that has ended."""
 RETRY_SECONDS = 0.1
+MOST_SHOWN = 60
+"""Characters of a template in a message."""
 STATES: tuple[JobState, ...] = get_args(JobState)
 
 
@@ -66,14 +67,14 @@ class Job:
         self.id = info.id
         """Stays, also when the name changes."""
         self._info = info
-        self._record = job_records.Record(info.id)
+        self._record = job_records.Record(info.id, name=info.name)
 
     # --- how it is --------------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> JobInfo:
         """Everything that is known of it, as it is now."""
-        self._info = job_records.find(self.id)
+        self._info = job_records.latest(self._info)
         return self._info
 
     @property
@@ -123,46 +124,76 @@ class Job:
 
         Args:
             follow: Whether to wait for more until it has ended or paused, whatever happens to the model kernel.
+
+        Raises:
+            WaitInterrupted: the user interrupted while it waited for more; the job goes on.
         """
-        if not follow:
-            return iter(self._record.refresh())
-        found = self._record.following(after=0)
-        return (cast("JobEvent", each) for each in found if isinstance(each, Recorded))
+        return self._following() if follow else iter(self._record.refresh())
+
+    def _following(self) -> Iterator[JobEvent]:
+        try:
+            with contextlib.closing(self._record.following(after=0)) as events:
+                for event in events:
+                    if isinstance(event, Recorded):
+                        yield cast("JobEvent", event)
+        except KeyboardInterrupt as error:
+            raise WaitInterrupted(self._info.name) from error
 
     def metrics(self) -> Any:
-        """Return its numbers by step: loss, learning rate, time and more, and those of the validations.
+        """Return its numbers by step, and those of the validations.
 
         Returns:
-            A DataFrame, or where pandas isn't installed a list of dicts.
+            A DataFrame, or where pandas isn't installed a list of dicts, with a row for each step: `step`, `epoch`, `loss` (nats
+            a token), `learning_rate`, `grad_norm`, `tokens` (that were computed in it), `seconds` (that it took) and
+            `memory` (bytes that the process, or on a GPU its tensors, had at most so far); where there was a validation also `validation_loss` (nats
+            a token), `perplexity` and `accuracy` (a share of the tokens).
         """
-        return job_metrics.as_table(job_metrics.metrics(self._counted()), job_metrics.COLUMNS)
+        columns = (*job_metrics.STEP_COLUMNS, *job_metrics.VALIDATION_COLUMNS)
+        return job_metrics.as_table(job_metrics.metrics(self._counted()), columns)
 
     def samples(self) -> Any:
         """Return what it made of each probe, by step; a table as `metrics` gives it."""
-        return job_metrics.as_table(job_metrics.samples(self._counted()), ("step", "prompt", "text"))
+        return job_metrics.as_table(job_metrics.samples(self._counted()), job_metrics.SAMPLE_COLUMNS)
 
     def plot(self) -> Figure:
-        """Return a Plotly figure of its loss, and of the validations'."""
+        """Return a Plotly figure of its loss, and of the validations'.
+
+        Raises:
+            InvalidRequest: Plotly is not installed.
+        """
+        from gpt_notebook.figures.loss_figure import loss_figure
+
         info = self.status
         rows = job_metrics.metrics(self._counted())
-        return job_metrics.loss_figure(rows, title=f"{info.name} on {info.model}", best=info.best_step)
+        return loss_figure(rows, title=f"{info.name} on {info.model}", best=info.best_step)
 
     def evaluate(self, data: Any, **options: Any) -> Evaluation:
         """Measure what it has made on data, with the arguments of `gpt.evaluate`, such as `metric=`.
 
-        Columns and templates are those of its training, unless some are given.
+        Columns and templates are those of its training, unless some are given; so are `chat`, `max_length` and `too_long`, so that
+        its numbers can be compared with those of the validations.
 
         Raises:
             JobError: it has made nothing yet.
+            InvalidRequest: the data lack a column of its training, and none is given instead.
+            GptNotebookError: as `gpt.evaluate` raises it.
         """
         from gpt_notebook.evaluation import functions as evaluation
 
         info = self.status
         if info.result is None:
-            message = f"{info.name} has no checkpoint yet: wait for the first, as in job.wait()"
-            raise JobError(message)
+            message = f"{info.name} has no checkpoint yet: wait for the first"
+            raise JobError(message, next_action=NextAction("wait", info.name))
         columns = {} if any(options.get(name) is not None for name in COLUMNS) else info.columns
-        return evaluation.evaluate(info.result, data, **{**options, **columns})
+        if columns:
+            data = list(data) if isinstance(data, Iterator) else data
+            _refuse_other_columns(info, data)
+        trained = {
+            "chat": info.options.chat,
+            "max_length": info.chosen.get("max_length", info.options.max_length),
+            "too_long": info.options.too_long,
+        }
+        return evaluation.evaluate(info.result, data, **{**trained, **options, **columns})
 
     def _counted(self) -> list[JobEvent]:
         return history.counted(self._record.refresh())
@@ -170,32 +201,64 @@ class Job:
     # --- what it can be told ----------------------------------------------------------------------------------------
 
     def pause(self) -> Self:
-        """Save it and give its memory back; `resume` goes on exactly there."""
+        """Save it and give its memory back; `resume` goes on exactly there.
+
+        Raises:
+            GptNotebookError: it can't in its state; says what it can.
+        """
         return self._tell("pause")
 
     def resume(self) -> Self:
-        """Go on after a pause, or after a failure, from its newest checkpoint."""
+        """Go on after a pause, or after a failure, from its newest checkpoint.
+
+        Raises:
+            GptNotebookError: it can't in its state; says what it can.
+        """
         return self._tell("resume")
 
     def stop(self) -> Self:
-        """End it now and keep what it has made."""
+        """End it now and keep what it has made.
+
+        Raises:
+            GptNotebookError: it can't in its state, as it has ended already.
+        """
         return self._tell("stop")
 
     def cancel(self) -> Self:
-        """End it now; nothing more is saved."""
+        """End it now; nothing more is saved.
+
+        Raises:
+            GptNotebookError: it can't in its state, as it has ended already.
+        """
         return self._tell("cancel")
 
     def set_learning_rate(self, learning_rate: float) -> Self:
-        """Change the learning rate of the next step, from which the schedule then falls to its end; a warm-up is over."""
+        """Change the learning rate of the next step, from which the schedule then falls to its end; a warm-up is over.
+
+        Raises:
+            GptNotebookError: it is no number above 0, or the job has ended already.
+        """
         return self._tell("learning_rate", arguments.number("learning_rate", "float", learning_rate))
 
     def set_max_steps(self, max_steps: int) -> Self:
-        """Change how many steps it has in all."""
+        """Change how many steps it has in all.
+
+        Raises:
+            GptNotebookError: it is no whole number above 0, the job is beyond it, or it has ended already.
+        """
         return self._tell("max_steps", arguments.positive("max_steps", max_steps))
 
     def delete(self, *, force: bool = False) -> bool:
-        """Delete it with its checkpoints and the adapter or the model that it has made; see `gpt.delete_job`."""
+        """Delete it with its checkpoints and the adapter or the model that it has made; see `gpt.delete_job`.
+
+        Raises:
+            GptNotebookError: as `gpt.delete_job` raises it.
+        """
         info = self.status
+        if info.state == "running" or (info.state == "queued" and info.pid is not None):
+            # The model kernel would refuse it, too, but only after a yes.
+            message = f"the job {info.name} runs: stop or cancel it first"
+            raise JobInUse(message, next_action=NextAction("stop", info.name))
         if not arguments.true_or_false("force", force) and not agreed(_question(info), info.name):
             return False
         session.ask(lambda client: client.forget_job(ForgetRequest(job=self.id)))
@@ -205,7 +268,8 @@ class Job:
         """Have a command written down, and wait a moment for the job to obey.
 
         Raises:
-            JobError: it can't; says why.
+            InvalidRequest: it can't in its state; says what it can.
+            JobError: it has not obeyed; says why.
         """
         request = CommandRequest(job=self.id, command=command, value=value)
         self._record.refresh()
@@ -232,7 +296,7 @@ class Job:
         deadline = time.monotonic() + ACKNOWLEDGED_SECONDS
         ended = False
         while (left := deadline - time.monotonic()) > 0:
-            with _limited(left), contextlib.closing(self._record.following(after=after)) as events:
+            with limited(left), contextlib.closing(self._record.following(after=after)) as events:
                 for event in events:
                     if isinstance(event, CommandDone) and event.command_number == number:
                         return event
@@ -253,6 +317,7 @@ class Job:
 
         Raises:
             JobFailed: it has failed; says why.
+            JobNotFound: it has been deleted.
             JobUnfinished: it has not come so far in time.
             WaitInterrupted: the user interrupted; the job goes on.
         """
@@ -260,15 +325,17 @@ class Job:
             arguments.one_of("until", until, STATES)
         elif until is not None:
             until = arguments.positive("until", until)
-        known = self._known()
-        name, queued = known.name, job_reports.short_state(known) if known.state == "queued" else "queued"
+        known = self._known() or self.status  # which says that it is gone
+        name, queued = known.name, job_reports.short_state(known) if known.state == "queued" else "starting"
+        resting: JobInfo | None = None
         try:
-            with contextlib.closing(progress.bar(name)) as bar, _limited(timeout):
-                if self._waited(Waiting(name, until, queued=queued), bar):
+            with contextlib.closing(progress.bar(name)) as bar, limited(timeout):
+                resting = self._followed(Waiting(name, until, queued=queued), bar)
+                if resting is None:
                     return self
         except KeyboardInterrupt as error:
             raise WaitInterrupted(name) from error
-        info = self.status
+        info = resting or self.status
         if info.state == "failed" and until != "failed":
             raise JobFailed(_failure(info))
         if info.state not in (*ENDED, "paused", until):
@@ -276,65 +343,91 @@ class Job:
             message = f"{info.name} has not {what} within {timeout:g} s: it goes on, {job_reports.step_text(info, bar=False)} steps"
             raise JobUnfinished(message)
         if info.state == "paused" and until != "paused":
-            progress.note(f"{info.name} is {job_reports.state_text(info)}: job.resume() goes on")
+            progress.note(f"{info.name} is {job_reports.state_text(info)}: resume goes on")
         return self
 
-    def _waited(self, waiting: Waiting, bar: progress.Bar) -> bool:
-        """Follow the job; return True once it has come to what is waited for, False when it comes no further."""
+    def _followed(self, waiting: Waiting, bar: progress.Bar) -> JobInfo | None:
+        """Follow the job; return None once it has come to what is waited for, or how it is when it comes no further."""
+        seen = 0
         for known in self._record.refresh():
-            waiting.add(known)
-        with contextlib.closing(self._record.following()) as events:
-            while not waiting.enough:
-                event = next(events, None)
-                if event is None:
-                    return False
-                if isinstance(event, Progress):
-                    bar.waiting(event)
-                else:
-                    waiting.add(event)
-                    bar.say(*waiting.line)
-        return True
+            if isinstance(known, Recorded):
+                waiting.add(known)
+                seen = known.number
+        if not waiting.rests:
+            bar.say(*waiting.line)
+        while not waiting.enough:
+            with contextlib.closing(self._record.following(after=seen)) as events:
+                for event in events:
+                    if isinstance(event, Recorded):
+                        waiting.add(event)
+                        bar.say(*waiting.line)
+                        seen = event.number
+                    elif isinstance(event, Progress):
+                        bar.waiting(event)
+                    if waiting.enough:
+                        return None
+            if (info := self.status).state in (*ENDED, "paused"):
+                return info
+            # Somebody has let it go on since it had paused.
+            time.sleep(RETRY_SECONDS)
+        return None
 
     # --- how it looks -----------------------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
         del include, exclude
-        report = job_reports.job_report(self._known())
+        info = self._known()
+        report = job_reports.deleted_report(self._info) if info is None else job_reports.job_report(info)
         return {"text/plain": report.text(), "text/html": report.html()}
 
     def __repr__(self) -> str:
         info = self._known()
+        if info is None:
+            return f"<Job {self._info.name}: deleted>"
         loss = f", loss {job_reports.number(info.loss)}" if info.loss is not None else ""
         return (
             f"<Job {info.name}: {job_reports.short_state(info)}, step {job_reports.step_text(info, bar=False)}{loss}>"
         )
 
-    def _known(self) -> JobInfo:
-        """Return the job as it is, or where nobody can tell as it was."""
-        with contextlib.suppress(GptNotebookError):
+    def _known(self) -> JobInfo | None:
+        """Return the job as it is, or where nobody can tell as it was; None: it has been deleted."""
+        try:
             return self.status
-        return self._info
+        except JobNotFound:
+            return None
+        except GptNotebookError:
+            return self._info
 
 
-@contextlib.contextmanager
-def _limited(seconds: float | None) -> Iterator[None]:
-    """End the calls of this block quietly after some seconds."""
-    if seconds is None:
-        yield
-        return
-    cancellation = Cancellation()
-    timer = threading.Timer(seconds, cancellation.cancel)
-    timer.daemon = True
-    timer.start()
+def _refuse_other_columns(info: JobInfo, data: Any) -> None:
+    """Refuse data that rows can't be made of as for a training.
+
+    Raises:
+        InvalidRequest: says what the training was given.
+    """
+    from gpt_notebook.data import columns as data_columns
+    from gpt_notebook.data.dataset import Dataset
+
+    names = Dataset(data).names()
     try:
-        with cancellation.covering():
-            yield
-    except RequestCancelled:
-        if not cancellation.cancelled:
-            raise
-    finally:
-        timer.cancel()
+        data_columns.choose(names, info.columns)
+    except InvalidRequest as error:
+        given = " and ".join(f"{field}={_shortened(value)!r}" for field, value in info.columns.items())
+        there = f"have {', '.join(map(repr, names))}" if names else "have no column"
+        instead = (
+            "text="
+            if "text" in info.columns
+            else "messages="
+            if "messages" in info.columns
+            else "prompt= and completion="
+        )
+        message = f"{info.name} was trained with {given}, and these data {there}: give {instead} for these data"
+        raise InvalidRequest(message, param="data") from error
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
 def _question(info: JobInfo) -> str:

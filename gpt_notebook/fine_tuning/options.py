@@ -9,7 +9,7 @@ from typing import Any, TypedDict, get_args
 
 from gpt_notebook import arguments
 from gpt_notebook.errors import InvalidRequest
-from gpt_notebook.job_protocol import JobOptions, LoraOptions, Method, Schedule, TooLong
+from gpt_notebook.job_protocol import COLUMNS, JobOptions, LoraOptions, Method, Schedule, TooLong
 from gpt_notebook.protocol import Dtype, check_range
 from gpt_notebook.suggestions import unknown_name
 
@@ -75,12 +75,12 @@ def job_options(given: Mapping[str, Any], *, validation_share: float = 0.0) -> J
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in kinds:
-            known = [*kinds, "model", "name", "validation", "force", "text", "prompt", "completion", "messages"]
+            known = [*kinds, "model", "name", "validation", "force", *COLUMNS]
             raise InvalidRequest(_unknown("option", name, known), param=name)
         values[name] = _value(name, kinds[name], value)
     options = JobOptions(**values, validation_share=validation_share)
     if given.get("lora") is not None and options.method == "full":
-        message = "lora belongs to method='lora': a full fine-tuning changes all weights, so leave it out"
+        message = "options of LoRA belong to the method lora: a full fine-tuning changes all weights, so leave them out"
         raise InvalidRequest(message, param="lora")
     return options
 

@@ -14,9 +14,11 @@ from collections.abc import Generator, Iterator
 from gpt_notebook import launcher
 from gpt_notebook.cancellation import check_cancelled
 from gpt_notebook.errors import GptNotebookError, JobNotFound
-from gpt_notebook.job_files import history, journal, lock
-from gpt_notebook.job_files.directory import JobDirectory, jobs_in
-from gpt_notebook.job_protocol import EventsRequest, JobEvent, JobInfo, Recorded
+from gpt_notebook.job_events import JobEvent, Recorded
+from gpt_notebook.job_files import job_progress, journal, lock
+from gpt_notebook.job_files.directory import JobDirectory, directory_of, jobs_in
+from gpt_notebook.job_protocol import EventsRequest, JobInfo
+from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import Done, Progress
 from gpt_notebook.session import session
 from gpt_notebook.suggestions import nearest
@@ -55,19 +57,71 @@ def find(job: str) -> JobInfo:
     raise JobNotFound(message)
 
 
+def latest(known: JobInfo) -> JobInfo:
+    """Return a job as it is now, under whatever name; looks at no other where it has kept its own.
+
+    Raises:
+        JobNotFound: it has been deleted.
+    """
+    found = launcher.running(session.settings)
+    if found is None:
+        there = [_info(_directory(known.id, name=known.name))]
+    else:
+        with _called(known.name):
+            there = [info for info in found[0].jobs(job=known.id) if info.id == known.id]
+    for info in filter(None, there):
+        return info
+    raise _gone(known.name)
+
+
+def _directory(job: str, *, name: str) -> JobDirectory:
+    """Return the directory of the job of an id; `name` is what it was called, and where to look first.
+
+    Raises:
+        JobNotFound: there is none.
+    """
+    for directory in _directories(name):
+        with contextlib.suppress(GptNotebookError):
+            if directory.spec().id == job:
+                return directory
+    raise _gone(name)
+
+
+def _directories(first: str) -> Iterator[JobDirectory]:
+    """Yield where jobs are, the one of a name first; looks for the others only when they are asked for."""
+    home = session.settings.home_directory()
+    yield directory_of(home, first)
+    yield from jobs_in(home)
+
+
+def _gone(name: str) -> JobNotFound:
+    message = f"the job {name} is there no more: look at the list of those there are"
+    return JobNotFound(message, next_action=NextAction("list"))
+
+
+@contextlib.contextmanager
+def _called(name: str) -> Iterator[None]:
+    """Name a job that is not there as people know it: it is asked for by its id."""
+    try:
+        yield
+    except JobNotFound as error:
+        raise _gone(name) from error
+
+
 def _info(directory: JobDirectory) -> JobInfo | None:
     """Return a job as its directory tells; None where that can't be read."""
     with contextlib.suppress(Exception):  # anybody may have written anything into it
-        return history.info(directory, running=lock.holder(directory) is not None)
+        return job_progress.info(directory, running=lock.holder(directory) is not None)
     return None
 
 
 class Record:
     """The events of a job as far as they have come; may be read by several threads."""
 
-    def __init__(self, job: str) -> None:
-        """Know none yet; `job` is the id, which stays when the name changes."""
+    def __init__(self, job: str, *, name: str) -> None:
+        """Know none yet; `job` is the id, which stays when the name changes, and `name` what it is called now."""
         self._job = job
+        self._name = name
         self._events: list[JobEvent] = []
         self._lock = threading.Lock()
 
@@ -126,7 +180,8 @@ class Record:
 
     def _stream(self, after: int) -> Generator[JobEvent | Progress, None, None]:
         request = EventsRequest(job=self._job, after=after, follow=True)
-        return session.stream(lambda client: client.job_events(request))
+        with _called(self._name):
+            yield from session.stream(lambda client: client.job_events(request))
 
     def _add(self, event: JobEvent) -> None:
         """Keep an event, unless another thread has."""
@@ -136,11 +191,8 @@ class Record:
 
     def _read(self, after: int) -> Iterator[JobEvent]:
         found = launcher.running(session.settings)
-        if found is not None:
-            return found[0].job_events(EventsRequest(job=self._job, after=after))
-        for directory in jobs_in(session.settings.home_directory()):
-            with contextlib.suppress(GptNotebookError):
-                if directory.spec().id == self._job:
-                    return journal.read(directory.events, after=after)
-        message = "there is no such job any more: gpt.jobs() has those there are"
-        raise JobNotFound(message)
+        if found is None:
+            yield from journal.read(_directory(self._job, name=self._name).events, after=after)
+            return
+        with _called(self._name):
+            yield from found[0].job_events(EventsRequest(job=self._job, after=after))

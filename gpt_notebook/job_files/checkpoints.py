@@ -24,16 +24,6 @@ from gpt_notebook.job_files.disk import NO_ROOM, TEMPORARY, Disk, walk
 from gpt_notebook.job_files.manifest import Manifest
 from gpt_notebook.job_protocol import CheckpointInfo
 
-RESUME_FILES = (
-    "optimizer*",
-    "scheduler*",
-    "scaler*",
-    "rng_state*",
-    "trainer_state.json",
-    "training_args.bin",
-    "resume*",
-)
-"""Names of what is needed only to go on from a checkpoint."""
 OLD, DELETED = ".old-", ".del-"
 
 
@@ -66,7 +56,7 @@ class Checkpoints:
 
     # --- saving -----------------------------------------------------------------------------------------------------
 
-    def save(self, step: int, write: Callable[[Path], None], *, resume_files: Sequence[str] = RESUME_FILES) -> Saved:
+    def save(self, step: int, write: Callable[[Path], None]) -> Saved:
         """Have a checkpoint written, and return it once it outlasts a power cut.
 
         Then acknowledge it with a `CheckpointSaved`, and only then `prune`. No checkpoint is newer than the events: those
@@ -75,7 +65,6 @@ class Checkpoints:
         Args:
             step: How many steps have been done.
             write: Gets an empty directory, and leaves files in it.
-            resume_files: Patterns of the names of those that only going on needs.
 
         Raises:
             OSError: such as of a full disk. Nothing is left of it then, and the others are untouched; the same with
@@ -88,7 +77,7 @@ class Checkpoints:
         try:
             self._disk.make_directory(temporary)
             write(temporary)
-            saved = self._seal(temporary, step, resume_files)
+            saved = self._seal(temporary, step)
             if self._directory.events.exists():
                 self._disk.sync(self._directory.events)
             self._put(temporary, step)
@@ -100,11 +89,11 @@ class Checkpoints:
         self._saved = step
         return saved
 
-    def _seal(self, temporary: Path, step: int, resume_files: Sequence[str]) -> Saved:
+    def _seal(self, temporary: Path, step: int) -> Saved:
         """Write the manifest of what is in a directory, and see that all of it is on the disk."""
         directories = [each for each in walk(temporary) if each.is_dir() and not each.is_symlink()]
         files = [each for each in walk(temporary) if each not in directories]
-        sealed = Manifest.of(temporary, files, step=step, resume_files=resume_files)
+        sealed = Manifest.of(temporary, files, step=step)
         self._disk.write(temporary / manifest.FILE, sealed.encoded())
         for each in (*files, temporary / manifest.FILE, *reversed(directories), temporary):
             self._disk.sync(each)
@@ -137,9 +126,9 @@ class Checkpoints:
         found = Manifest.read(self.path(step), step)
         return found is not None and bool(found.resume or not resume) and found.holds(self.path(step))
 
-    def newest(self, *, resume: bool = True) -> Path | None:
-        """Return the newest that verifies; with `resume` the newest that can be gone on from."""
-        return next((self.path(step) for step in reversed(self.steps()) if self.verify(step, resume=resume)), None)
+    def newest(self) -> Path | None:
+        """Return the newest that verifies and can be gone on from."""
+        return next((self.path(step) for step in reversed(self.steps()) if self.verify(step, resume=True)), None)
 
     def infos(self) -> list[CheckpointInfo]:
         """Return what their manifests say, the newest last; nothing is verified, and `loss` and `best` are left out."""

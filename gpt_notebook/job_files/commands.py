@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -18,6 +19,9 @@ from gpt_notebook.job_files import lines, reserve
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.disk import Disk, sync
 from gpt_notebook.job_protocol import CommandName
+
+SETTINGS: tuple[CommandName, ...] = ("learning_rate", "max_steps")
+"""Commands that hold for what comes after them, whoever has read them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,11 @@ def refusal(command: CommandName, value: float | None, *, step: int) -> str | No
     if command != "max_steps" or value is None or value > step:
         return None
     return f"step {step} is done: ask for more than {step} steps, or end the job with its .stop()"
+
+
+def overruled(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[CommandName]:
+    """Return which of `SETTINGS` hold no more, as an attempt chose otherwise `now` than the one `before` it, if there was one."""
+    return [name for name in SETTINGS if name in before and before[name] != now.get(name)]
 
 
 def read(directory: JobDirectory, *, after: int = 0) -> list[Command]:

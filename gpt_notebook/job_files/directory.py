@@ -26,6 +26,7 @@ from gpt_notebook import adapter_places
 from gpt_notebook.errors import JobError, JobNotFound
 from gpt_notebook.job_files.disk import Disk, opened
 from gpt_notebook.job_protocol import JobRequest, check_name
+from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import decode, encode
 
 MOST_BYTES = 16 * 1024**2
@@ -33,8 +34,8 @@ MOST_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """The steps of a job up to one, and what was asked for while it did them."""
+class EarlierRequest:
+    """What was asked for until a step: what the steps up to there are made of."""
 
     until: int
     """The step after which it went on with other values."""
@@ -52,14 +53,15 @@ class JobSpec:
     """Seconds since 1970."""
     request: JobRequest
     source: str
-    """The directory of the base model's files."""
+    """The directory of the base model's files. In a job.json it is relative to HOME if it is below it, so that a home can be
+    moved; the adapter's likewise."""
     fingerprint: str
     """Which weights exactly."""
     adapter: str | None = None
     """The directory of the adapter that it goes on from."""
     adapter_digest: str | None = None
     """Which one exactly."""
-    before: tuple[Stretch, ...] = ()
+    before: tuple[EarlierRequest, ...] = ()
     """What it was before other values were forced on it, the oldest first."""
 
     def to_json(self) -> dict[str, Any]:
@@ -166,27 +168,51 @@ class JobDirectory:
         """
         try:
             with opened(self.spec_file) as file:
-                return self._own(JobSpec.from_json(json.loads(file.read(MOST_BYTES))))
+                return self._located(self._own(JobSpec.from_json(json.loads(file.read(MOST_BYTES)))))
         except (FileNotFoundError, NotADirectoryError):
-            message = f"there is no job {self.name[:80]!r}: gpt.jobs() has those there are"
-            raise JobNotFound(message) from None
+            message = f"there is no job {self.name[:80]!r}: look at the list of those there are"
+            raise JobNotFound(message, next_action=NextAction("list")) from None
         except Exception as error:  # noqa: BLE001 - anybody may have written anything into it
-            message = f"{self.spec_file} cannot be read ({str(error)[:200]}): delete the job {self.name[:80]!r}, or start it again with force=True"
+            message = f"{self.spec_file} cannot be read ({str(error)[:200]}): delete the job {self.name[:80]!r}, or start it again with the option force"
             raise JobError(message) from None
 
     def _own(self, spec: JobSpec) -> JobSpec:
-        """Return what a copy of another's directory is: a job of its own."""
-        if spec.name == self.name or not JobDirectory(self.path.with_name(spec.name)).exists():
+        """Return what a copy that somebody made of another's directory is: a job of its own, whatever becomes of the other."""
+        if spec.name == self.name:
             return spec
         return dataclasses.replace(spec, name=self.name, id=f"{spec.id}-{self.name}")
 
+    def _located(self, spec: JobSpec) -> JobSpec:
+        """Return a spec whose paths are where HOME is now."""
+        adapter = None if spec.adapter is None else str(self.home / spec.adapter)
+        return dataclasses.replace(spec, source=str(self.home / spec.source), adapter=adapter)
+
     def write_spec(self, spec: JobSpec) -> None:
         """Write what the job is: whole or not at all."""
-        Disk().replace(self.spec_file, json.dumps(spec.to_json(), indent=1).encode())
+        adapter = None if spec.adapter is None else self._from_home(spec.adapter)
+        written = dataclasses.replace(spec, source=self._from_home(spec.source), adapter=adapter)
+        Disk().replace(self.spec_file, json.dumps(written.to_json(), indent=1).encode())
 
-    def rename_spec(self) -> None:
-        """Let job.json have the directory's name, after that was moved."""
-        self.write_spec(dataclasses.replace(self.spec(), name=self.name))
+    def _from_home(self, path: str) -> str:
+        """Return a path as seen from HOME, if it is below it."""
+        homes = (self.home, self.home.resolve())
+        return next((str(Path(path).relative_to(home)) for home in homes if Path(path).is_relative_to(home)), path)
+
+    def rename(self, name: str) -> JobDirectory:
+        """Give the job another name, which is free, and return its directory of then.
+
+        Raises:
+            JobError: its job.json can't be read.
+            OSError: it can't be moved, and has the name that it had.
+        """
+        spec, renamed = self.spec(), JobDirectory(self.path.with_name(name))
+        self.path.rename(renamed.path)
+        try:
+            renamed.write_spec(dataclasses.replace(spec, name=name))
+        except BaseException:
+            renamed.path.rename(self.path)
+            raise
+        return renamed
 
     def best_step(self) -> int | None:
         """Return the best step, if one is known."""

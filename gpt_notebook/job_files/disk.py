@@ -11,8 +11,8 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 TEMPORARY = ".tmp-"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -80,7 +80,7 @@ def walk(directory: Path) -> Iterator[Path]:
             yield from walk(each)
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedReader:
     """Open a file to read it, but nothing that would keep its reader for good, such as a pipe.
 
     Raises:

@@ -22,16 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from gpt_notebook.job_events import JobEvent, Noted, Probed, Recorded, StepDone, Validated
 from gpt_notebook.job_files import lines, reserve
 from gpt_notebook.job_files.disk import NO_ROOM, Disk, opened, sync
-from gpt_notebook.job_protocol import (
-    JobEvent,
-    Noted,
-    Probed,
-    Recorded,
-    StepDone,
-    Validated,
-)
 from gpt_notebook.protocol import decode
 
 KNOWN: dict[str, type[Recorded]] = {cls.type: cls for cls in typing.get_args(JobEvent) if issubclass(cls, Recorded)}
@@ -63,21 +56,20 @@ class Journal:
         if is_new:
             Disk().sync(self._directory)
 
-    def write(self, cls: type[_Event], *, sync: bool | None = None, **fields: Any) -> _Event:
+    def write(self, cls: type[_Event], **fields: Any) -> _Event:
         """Append an event with its number, attempt and time, and return it.
 
-        JSON has no word for numbers that are none: they become None.
+        Unless it is one of those that come often, it is on the disk when this returns, and may use the reserve when the
+        disk is full. JSON has no word for NaN and infinite numbers: they become None.
 
         Args:
             cls: Its class.
-            sync: Whether it is on the disk when this returns, and may use the reserve when the disk is full; None: unless
-                it is one of those that come often.
             **fields: What it says.
 
         Raises:
             OSError: it could not be written, and nothing of it was.
         """
-        is_lasting = not issubclass(cls, PASSING) if sync is None else sync
+        is_lasting = not issubclass(cls, PASSING)
         with self._alone():
             if os.fstat(self._descriptor).st_size != self._end:
                 self._find_end()
@@ -228,13 +220,12 @@ def _kinds(cls: Any) -> list[tuple[str, frozenset[type]]]:
     """Return of which types the values of an event's fields may be in JSON."""
     hints = typing.get_type_hints(cls)
     hints.pop("type")
-    # Only what is measured may be no number, which JSON says as null.
-    return [(name, _kind(hint) - ({type(None)} if name == "time" else set())) for name, hint in hints.items()]
+    return [(name, _kind(hint)) for name, hint in hints.items()]
 
 
 def _kind(hint: Any) -> frozenset[type]:
     if hint is float:
-        return frozenset({float, int, type(None)})
+        return frozenset({float, int})
     if dataclasses.is_dataclass(hint):
         return frozenset({dict})
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

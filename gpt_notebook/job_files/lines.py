@@ -37,15 +37,22 @@ def last(descriptor: int) -> tuple[dict[str, Any] | None, bool]:
 
     A last line that lacks nothing but its newline is an object, too: the next line will close it.
     """
-    position, rest = os.fstat(descriptor).st_size, b""
+    position = os.fstat(descriptor).st_size
     is_torn = position > 0 and os.pread(descriptor, 1, position - 1) != b"\n"
+    # The pieces of a line whose beginning is not read yet, the last one first: joined once, however many they are.
+    rest: list[bytes] = []
     while position > 0:
         start = max(0, position - BLOCK)
-        lines = (os.pread(descriptor, position - start, start) + rest).split(b"\n")
+        head, newline, tail = os.pread(descriptor, position - start, start).rpartition(b"\n")
         position = start
-        # The first of them may go on before this block.
-        rest = b"" if position == 0 else lines.pop(0)
-        for line in reversed(lines):
+        rest.append(tail)
+        if not newline and position > 0:
+            continue
+        # What comes before the first newline of a block may go on before the block.
+        before, *lines = head.split(b"\n") if newline else [b""]
+        lines.append(b"".join(reversed(rest)))
+        rest = [before]
+        for line in reversed(lines if position > 0 else [before, *lines]):
             if line and (found := parsed(line)) is not None:
                 return found, is_torn
     return None, is_torn

@@ -87,7 +87,7 @@ def holder(directory: JobDirectory) -> Holder | None:
 
 
 class _Descriptor:
-    """An open file that is closed once, and in each process that is forked off."""
+    """An open file that is closed here once, and at once in every forked child."""
 
     def __init__(self, number: int) -> None:
         self.number: int | None = number

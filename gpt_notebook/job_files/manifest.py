@@ -1,6 +1,6 @@
 """The manifest of a checkpoint: its files, how long they are, and the sha256 of each.
 
-    {"step": 40, "time": …, "digest": "…", "lasting": {"adapter_model.safetensors": {"bytes": …, "sha256": "…"}, …},
+    {"step": 40, "digest": "…", "lasting": {"adapter_model.safetensors": {"bytes": …, "sha256": "…"}, …},
      "resume": {"optimizer.pt": …}, "let_go": ["optimizer.pt", …]}
 
 `lasting` is what others use; `resume` what only going on needs, and `let_go` the names of what was, once it has been let go.
@@ -11,15 +11,24 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gpt_notebook import adapter_files, adapter_places
 
 FILE = "manifest.json"
+RESUME_FILES = (
+    "optimizer*",
+    "scheduler*",
+    "scaler*",
+    "rng_state*",
+    "trainer_state.json",
+    "training_args.bin",
+    "resume*",
+)
+"""Names of what is needed only to go on from a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,6 @@ class Manifest:
     """What is in a checkpoint."""
 
     step: int
-    time: float
     digest: str
     """Of an adapter what its identity is, of a model the sha256 of what is said of its lasting files."""
     lasting: dict[str, Any]
@@ -35,8 +43,8 @@ class Manifest:
     let_go: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, place: Path, files: Iterable[Path], *, step: int, resume_files: Sequence[str]) -> Manifest:
-        """Return the manifest of files in a directory; `resume_files` are patterns of names.
+    def of(cls, place: Path, files: Iterable[Path], *, step: int) -> Manifest:
+        """Return the manifest of files in a directory.
 
         Raises:
             ValueError: one of them is no file but something else.
@@ -44,16 +52,18 @@ class Manifest:
         lasting: dict[str, Any] = {}
         resume: dict[str, Any] = {}
         for each in files:
-            is_resume = any(fnmatch.fnmatchcase(each.name, pattern) for pattern in resume_files)
+            is_resume = any(fnmatch.fnmatchcase(each.name, pattern) for pattern in RESUME_FILES)
             (resume if is_resume else lasting)[each.relative_to(place).as_posix()] = _measured(each)
-        return cls(step, time.time(), _digest(place, lasting), lasting, resume)
+        return cls(step, _digest(place, lasting), lasting, resume)
 
     @classmethod
     def read(cls, place: Path, step: int) -> Manifest | None:
         """Return the manifest that is in a directory; None where it is not what was written there for a step."""
         try:
             found = json.loads((place / FILE).read_bytes())
-            manifest = cls(**{**found, "let_go": tuple(found["let_go"])})
+            # Other versions say more, such as a time.
+            named = {field.name: found[field.name] for field in fields(cls)}
+            manifest = cls(**{**named, "let_go": tuple(named["let_go"])})
             files = {**manifest.lasting, **manifest.resume}
             is_whole = all(type(file["bytes"]) is int and type(file["sha256"]) is str for file in files.values())
             is_inside = all(map(_is_inside, (*files, *manifest.let_go)))
@@ -72,7 +82,7 @@ class Manifest:
 
     def without_resume(self) -> Manifest:
         """Return it with its resume state let go."""
-        return Manifest(self.step, self.time, self.digest, self.lasting, {}, tuple(sorted(self.resume)))
+        return Manifest(self.step, self.digest, self.lasting, {}, tuple(sorted(self.resume)))
 
     def holds(self, place: Path) -> bool:
         """Whether every byte in a directory is what was saved; other files may be there, too."""

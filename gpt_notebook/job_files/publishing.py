@@ -41,6 +41,18 @@ def publish(directory: JobDirectory, method: Method, step: int) -> Path:
     return link
 
 
+def republish(directory: JobDirectory) -> None:
+    """Let the result of a job that has no process be found, where its process died before it saw to that.
+
+    Raises:
+        FileExistsError: something that this job has not made has its name.
+        JobError: its job.json can't be read.
+    """
+    method, steps = directory.spec().request.options.method, adapter_places.steps(directory.path)
+    if steps and not _link(directory, method).exists():
+        publish(directory, method, steps[-1])
+
+
 def withdraw(directory: JobDirectory) -> None:
     """Remove the links that lead to a job, whether or not that is still there."""
     methods: tuple[Method, ...] = ("lora", "full")
@@ -73,12 +85,26 @@ def checkpoint(model: str, home: Path) -> Path | None:
 def taken(home: Path, name: str) -> Path | None:
     """Return what has a name already, be it a job, an adapter or a model; None where it is free."""
     places = (home / "jobs" / name, adapter_places.directory(home) / name, home / "models" / name)
-    return next((each for each in places if os.path.lexists(each)), None)
+    return next((each for each in places if os.path.lexists(each) and not _is_left(each)), None)
+
+
+def remove_left(home: Path) -> None:
+    """Remove the links that lead to jobs of their names which are gone."""
+    for place in (adapter_places.directory(home), home / "models"):
+        for link in place.glob("*"):
+            if _is_left(link):
+                link.unlink()
 
 
 def _link(directory: JobDirectory, method: Method) -> Path:
     place = adapter_places.directory(directory.home) if method == "lora" else directory.home / "models"
     return place / directory.name
+
+
+def _is_left(link: Path) -> bool:
+    """Whether a link is one that was made here for a job which is gone, as after half a renaming."""
+    job = JobDirectory(link.parent.parent / "jobs" / link.name)
+    return _leads_to(link, job) and not os.path.lexists(job.path)
 
 
 def _leads_to(link: Path, directory: JobDirectory) -> bool:

@@ -16,11 +16,10 @@ from typing import Any
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+from gpt_notebook.job_events import EvaluationEvent, ExportEvent
 from gpt_notebook.job_protocol import (
     DeleteAdapterRequest,
     EvaluateRequest,
-    EvaluationEvent,
-    ExportEvent,
     ExportRequest,
     Preview,
     PreviewRequest,

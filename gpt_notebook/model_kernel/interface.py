@@ -8,18 +8,16 @@ from typing import Protocol
 from gpt_notebook.attention_protocol import ArrayRequest, StreamRequest
 from gpt_notebook.attention_protocol import Event as AttentionEvent
 from gpt_notebook.batch_protocol import BatchEvent, BatchRequest
+from gpt_notebook.job_events import EvaluationEvent, ExportEvent, JobEvent
 from gpt_notebook.job_protocol import (
     CommandRequest,
     CommandTaken,
     DataInfo,
     DeleteAdapterRequest,
     EvaluateRequest,
-    EvaluationEvent,
     EventsRequest,
-    ExportEvent,
     ExportRequest,
     ForgetRequest,
-    JobEvent,
     JobInfo,
     JobRequest,
     JobStarted,
@@ -74,8 +72,8 @@ class JobsInterface(Protocol):
         """Yield what has been recorded of a job, many events at once, and `Done`; an empty list where there is nothing yet."""
         ...
 
-    async def listing(self) -> list[JobInfo]:
-        """Return all jobs, the newest first."""
+    async def listing(self, job: str | None = None) -> list[JobInfo]:
+        """Return all jobs, the newest first; or only the one of an id or a name, if it is there."""
         ...
 
     async def forget(self, request: ForgetRequest) -> None:

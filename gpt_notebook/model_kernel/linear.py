@@ -8,20 +8,24 @@ thread is inside of one of two blocks:
 
 What an adapter adds to a row x is `scaling * B(A(x))`, computed as peft does: in the adapter's own dtype, and added to
 what the layer itself says, whose other rows keep their bits.
+
+GPT-2's activation, which transformers computes in eight operations, is one inside of a pass: the same function, rounded once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
+from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
 from gpt_notebook.model_kernel import packed
@@ -205,12 +209,19 @@ class OwnOperator(Operator):
 
 
 def install(model: Any) -> None:
-    """Give every linear layer of a model a `forward` of ours."""
+    """Give every linear layer of a model, and GPT-2's activation, a `forward` of ours."""
     head = model.get_output_embeddings()
     for name, layer in model.named_modules():
         if isinstance(layer, torch.nn.Linear | Conv1D):
             # Not by assignment, for which torch looks through what a layer may have.
             vars(layer)["forward"] = _kind(layer)(name, layer, is_head=layer is head)
+        elif type(layer) is NewGELUActivation:
+            vars(layer)["forward"] = functools.partial(_gelu, layer.forward)
+
+
+def _gelu(own: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    block = _here.block
+    return own(x) if block is None or not block.packed else functional.gelu(x, approximate="tanh")
 
 
 def _kind(layer: torch.nn.Module) -> type[Operator]:

@@ -21,6 +21,7 @@ from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.settings import MIB
 from gpt_notebook.template_process import TemplateProcess
+from gpt_notebook.training.planning import config_sizes
 
 UNSTORED = 64 * MIB
 """The bytes that a model may take besides its weights, such as masks."""
@@ -157,7 +158,7 @@ def _tokenizer(source: Source) -> Any:
 
 def _context_length(module: Any) -> int:
     """Return how many tokens a model reads; 0: no limit is known."""
-    length = model_config.context_length(module.config)
+    length = config_sizes.context_length(module.config)
     for name, part in module.named_modules():
         # RoBERTa's kind counts positions from the one after the padding's.
         if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:

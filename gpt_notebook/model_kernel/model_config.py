@@ -38,7 +38,6 @@ NO_TEXT = "reads no text, or not text alone: choose a language model"
 PUT_TOGETHER = "is put together of several models: choose a language model that is one"
 """Why a model of no kind is refused, whatever it is wanted for."""
 
-CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 LAYER_NAMES = ("num_hidden_layers", "encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers")
 HEAD_NAMES = (
     "num_attention_heads",
@@ -154,13 +153,6 @@ def class_for(kind: Kind, config: Any) -> Any:
         return transformers.AutoModelForSeq2SeqLM
     encodes = modeling_auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES.get(config.model_type)
     return transformers.AutoModel if encodes is None else transformers.AutoModelForTextEncoding
-
-
-def context_length(config: Any) -> int:
-    """Return how many positions there are; 0: no limit is known."""
-    text_config = config.get_text_config()
-    lengths = (getattr(text_config, name, None) for name in CONTEXT_NAMES)
-    return next((length for length in lengths if isinstance(length, int) and length > 0), 0)
 
 
 def number_of_layers(config: Any) -> int:

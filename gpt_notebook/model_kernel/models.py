@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import psutil
 import torch
 
-from gpt_notebook.adapter_places import split
+from gpt_notebook.adapter_places import NAME, split
 from gpt_notebook.byte_sizes import size
 from gpt_notebook.errors import ModelNotFound, OutOfMemory
 from gpt_notebook.model_kernel import fetching, hub, linear, loading, model_config, weights
@@ -123,7 +123,7 @@ class Models:
         """
         base, adapter = split(model)
         path = Path(base)
-        name = path.name if path.parent == self._saved and weights.SAVED_NAME.fullmatch(path.name) else base
+        name = path.name if path.parent == self._saved and NAME.fullmatch(path.name) else base
         return name if adapter is None else f"{name}+{self.adapters.name_of(adapter)}"
 
     async def ready(

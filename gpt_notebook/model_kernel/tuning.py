@@ -10,11 +10,10 @@ import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
+from gpt_notebook.job_events import EvaluationEvent, ExportEvent
 from gpt_notebook.job_protocol import (
     DeleteAdapterRequest,
     EvaluateRequest,
-    EvaluationEvent,
-    ExportEvent,
     ExportRequest,
     Preview,
     PreviewRequest,

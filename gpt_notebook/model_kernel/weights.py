@@ -7,7 +7,6 @@ lost its adapter. Only safetensors are read, and nothing in a model's repository
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,6 @@ ReportBytes = Callable[[int, int], None]
 """Is told how many bytes of how many are there."""
 
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-SAVED_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 READ_SIZE = 8 * 1024**2
 LAYER_NAMES = (
     *("num_hidden_layers", "num_layers", "n_layer", "n_layers"),
@@ -112,7 +110,7 @@ def _local(model: str, saved: Path) -> Source | None:
         return Source(model, path.resolve())
     if (step := publishing.checkpoint(model, saved.parent)) is not None:
         return Source(model, step.resolve())
-    if SAVED_NAME.fullmatch(model) and (saved / model).is_dir():
+    if adapter_places.NAME.fullmatch(model) and (saved / model).is_dir():
         return Source(model, (saved / model).resolve())
     if path.is_file():
         message = f"{model} is a file: give the directory that holds config.json and the safetensors"
@@ -132,7 +130,7 @@ def saved_sources(saved: Path) -> list[Source]:
     return [
         Source(path.name, path.resolve())
         for path in sorted(saved.iterdir())
-        if SAVED_NAME.fullmatch(path.name) and path.is_dir()
+        if adapter_places.NAME.fullmatch(path.name) and path.is_dir()
     ]
 
 

@@ -30,12 +30,11 @@ from gpt_notebook.errors import (
     RequestCancelled,
     TooManyRequests,
 )
+from gpt_notebook.job_events import EvaluationEvent, ExportEvent
 from gpt_notebook.job_protocol import (
     DeleteAdapterRequest,
     EvaluateRequest,
-    EvaluationEvent,
     Exported,
-    ExportEvent,
     ExportRequest,
     Preview,
     PreviewRequest,

@@ -13,14 +13,7 @@ from pathlib import Path
 
 from gpt_notebook.errors import ModelNotFound
 from gpt_notebook.job_files.directory import JobDirectory
-from gpt_notebook.job_protocol import (
-    CommandRequest,
-    CommandTaken,
-    ForgetRequest,
-    JobOptions,
-    JobRequest,
-    JobStarted,
-)
+from gpt_notebook.job_protocol import CommandRequest, CommandTaken, ForgetRequest, JobOptions, JobRequest, JobStarted
 from gpt_notebook.model_kernel.jobs.base import Base
 from gpt_notebook.model_kernel.jobs.jobs import Jobs
 from gpt_notebook.model_kernel.jobs.register import Job

@@ -6,20 +6,12 @@ import asyncio
 import json
 from pathlib import Path
 
-from gpt_notebook.job_files import commands, history, lock, publishing
+from gpt_notebook.job_events import CheckpointSaved, CommandDone, Prepared, Probed, StateChanged, StepDone, Validated
+from gpt_notebook.job_files import commands, job_progress, lock, publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import (
-    CheckpointSaved,
-    CommandDone,
-    Estimate,
-    Prepared,
-    Probed,
-    StateChanged,
-    StepDone,
-    Validated,
-)
+from gpt_notebook.job_protocol import Estimate
 from gpt_notebook.testing.gate import Gate
 
 STEPS = 4
@@ -67,7 +59,7 @@ class FakeTraining:
             if not ours:
                 return
             attempt = Journal.next_attempt(self._directory.events)
-            self._last_command = history.progress(self._directory).last_command
+            self._last_command = job_progress.progress(self._directory).last_command
             with Journal(self._directory.events, attempt=attempt) as journal:
                 await self._train(journal)
 

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpt_notebook.job_files import history, lock
+from gpt_notebook.job_files import job_progress, lock
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.settings import Settings
 
@@ -45,7 +45,7 @@ def main() -> int:
         if not ours:
             print(f"another process has the job in {directory.path}", file=sys.stderr)  # noqa: T201
             return 1
-        if (state := history.progress(directory).state) != "queued":
+        if (state := job_progress.progress(directory).state) != "queued":
             print(f"it is not the turn of the job in {directory.path}, which is {state}", file=sys.stderr)  # noqa: T201
             return 0
         device = set_up(Settings.from_environment())

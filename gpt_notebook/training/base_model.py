@@ -21,8 +21,6 @@ from gpt_notebook.job_protocol import JobOptions, LoraOptions
 from gpt_notebook.training import onednn
 from gpt_notebook.training.planning import lora_layers
 
-CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
-
 
 def read_config(spec: JobSpec) -> Any:
     """Return the config of the base.
@@ -48,18 +46,6 @@ def read_config(spec: JobSpec) -> Any:
     return config
 
 
-def context_length(config: Any) -> int:
-    """Return how many positions there are; 0: no limit is known."""
-    lengths = (getattr(config.get_text_config(), name, None) for name in CONTEXT_NAMES)
-    return next((length for length in lengths if isinstance(length, int) and length > 0), 0)
-
-
-def number_of_parameters(config: Any) -> int:
-    """Return how many a model of this config has, without making one."""
-    with torch.device("meta"):
-        return int(transformers.AutoModelForCausalLM.from_config(config).num_parameters())
-
-
 def load_tokenizer(spec: JobSpec) -> Any:
     """Return the tokenizer of the base."""
     return transformers.AutoTokenizer.from_pretrained(spec.source, local_files_only=True, trust_remote_code=False)
@@ -82,7 +68,7 @@ def load_model(spec: JobSpec, *, dtype: torch.dtype, device: torch.device, check
     """
     options = spec.request.options
     stored_in = dtype if options.method == "lora" else torch.float32
-    model, found = transformers.AutoModelForCausalLM.from_pretrained(
+    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
         spec.source,
         dtype=stored_in,
         local_files_only=True,
@@ -90,7 +76,7 @@ def load_model(spec: JobSpec, *, dtype: torch.dtype, device: torch.device, check
         use_safetensors=True,
         output_loading_info=True,
     )
-    if missing := found["missing_keys"]:
+    if missing := loading["missing_keys"]:
         text = f"{spec.request.model} lacks {len(missing)} of its weights, among them {min(missing)}: get it again"
         raise ModelDamaged(text)
     model.to(device)
@@ -166,7 +152,7 @@ def _lora_config(model: Any, lora: LoraOptions, name: str) -> peft.LoraConfig:
 
 def parameters(model: Any) -> tuple[int, int]:
     """Return how many parameters change, and how many there are in all."""
-    counts = [(each.numel(), each.requires_grad) for each in model.parameters()]
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return sum(count for count, changes in counts if changes), sum(count for count, _ in counts)
 
 

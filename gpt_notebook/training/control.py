@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
+from gpt_notebook.job_events import CommandDone
 from gpt_notebook.job_files import commands
 from gpt_notebook.job_files.commands import Command
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CommandDone
 from gpt_notebook.training.past import LAST_WORDS, change_of
 from gpt_notebook.training.schedule import Plan
 
@@ -29,20 +29,20 @@ class Control:
         if not self._is_news():
             return None
         waiting = commands.read(self._directory, after=self._last)
-        resumed = max((each.number for each in waiting if each.command == "resume"), default=0)
-        for each in waiting:
-            if each.command == "pause" and each.number < resumed:
-                self.acknowledge(each, step, refused="the job was told to resume before it had paused")
-            elif each.command in LAST_WORDS:
+        resumed = max((command.number for command in waiting if command.command == "resume"), default=0)
+        for command in waiting:
+            if command.command == "pause" and command.number < resumed:
+                self.acknowledge(command, step, refused="the job was told to resume before it had paused")
+            elif command.command in LAST_WORDS:
                 self._seen = None
-                return each
-            elif each.command == "resume" or each.value is None:
-                self.acknowledge(each, step)
-            elif (refused := commands.refusal(each.command, each.value, step=step)) is not None:
-                self.acknowledge(each, step, refused=refused)
+                return command
+            elif command.command == "resume" or command.value is None:
+                self.acknowledge(command, step)
+            elif (refused := commands.refusal(command.command, command.value, step=step)) is not None:
+                self.acknowledge(command, step, refused=refused)
             else:
-                self._plan.change(change_of(each.command, each.value, step=step))
-                self.acknowledge(each, step)
+                self._plan.change(change_of(command.command, command.value, step=step))
+                self.acknowledge(command, step)
         return None
 
     def acknowledge(self, command: Command, step: int, *, refused: str | None = None) -> None:

@@ -10,28 +10,22 @@ import traceback
 import torch
 
 from gpt_notebook.errors import GptNotebookError, InvalidRequest
+from gpt_notebook.job_events import MemoryShort, Noted, Prepared, StateChanged
 from gpt_notebook.job_files import journal as journals
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import MemoryShort, Noted, Prepared, StateChanged
 from gpt_notebook.shortage import is_out_of_memory
-from gpt_notebook.training import base_model, memory, preparation
+from gpt_notebook.training import base_model, begun_with, memory, preparation
 from gpt_notebook.training.checkpointing import Checkpointer
 from gpt_notebook.training.control import Control
-from gpt_notebook.training.outcome import Leaving, NotFinite, Outcome, is_disk_full, what_helps
+from gpt_notebook.training.outcome import ENDINGS, PAUSED, Leaving, NotFinite, Outcome, is_disk_full, what_helps
 from gpt_notebook.training.past import Past
-from gpt_notebook.training.preparation import Workshop
+from gpt_notebook.training.planning import choices
 from gpt_notebook.training.schedule import Plan
-from gpt_notebook.training.step_callback import PAUSED, AttemptParts, StepCallback
+from gpt_notebook.training.step_callback import AttemptParts, StepCallback
 from gpt_notebook.training.trainer import JobTrainer
+from gpt_notebook.training.workshop import Workshop
 from gpt_notebook.visible_text import visible
-
-ENDINGS = {
-    "pause": PAUSED,
-    "stop": Outcome(state="succeeded", reason="stopped"),
-    "cancel": Outcome(state="cancelled", reason="user"),
-}
-"""How a job ends that was told so."""
 
 
 def run(directory: JobDirectory, *, device: torch.device, leave: threading.Event) -> Outcome:
@@ -83,11 +77,13 @@ class Attempt:
         if self._past.last_word is not None:
             return ENDINGS[self._past.last_word.command]
         self._journal.write(StateChanged, state="running", step=self._step)
-        options = self._directory.spec().request.options
-        checkpointer = self._keeper = Checkpointer(self._directory, self._journal, options)
-        checkpointer.acknowledge(self._past.saved)
+        spec = self._directory.spec()
+        checkpointer = self._keeper = Checkpointer(self._directory, self._journal, spec.request.options)
         self._step = checkpointer.saved_step
         self._past.until(self._step)
+        self._past.measure_on(spec.request.measured_on)
+        checkpointer.make_up(self._past.saved, self._past.validations)
+        begun_with.check(self._directory, spec)
         workshop = preparation.prepare(
             self._directory, self._past, device=self._device, checkpoint=checkpointer.resume_from
         )
@@ -100,13 +96,13 @@ class Attempt:
 
     def _plan(self, workshop: Workshop) -> Plan:
         """Return the learning rates and the number of steps, with what commands have changed so far."""
-        made = workshop.recipe
-        self._past.begin(made.chosen())
+        recipe = workshop.recipe
+        self._past.begin(recipe.chosen())
         return Plan(
             workshop.options.schedule,
-            learning_rate=made.learning_rate,
-            warmup_steps=made.warmup_steps,
-            max_steps=made.max_steps,
+            learning_rate=recipe.learning_rate,
+            warmup_steps=recipe.warmup_steps,
+            max_steps=recipe.max_steps,
             changes=self._past.changes,
         )
 
@@ -150,24 +146,21 @@ class Attempt:
         """Train, with fewer samples at a time each time the memory does not suffice."""
         micro_batch_size, batch_size = workshop.recipe.micro_batch_size, workshop.recipe.batch_size
         control = Control(self._directory, self._journal, plan, last=self._past.last_command)
+        validation = workshop.validation
+        parts = AttemptParts(
+            options=workshop.options,
+            recipe=workshop.recipe,
+            plan=plan,
+            past=self._past,
+            journal=self._journal,
+            control=control,
+            checkpointer=checkpointer,
+            leave=self._leave,
+            measure=None if validation is None else functools.partial(workshop.measure, validation),
+            probe=workshop.probe,
+        )
         while True:
-            measure = None
-            if workshop.validation is not None:
-                measure = functools.partial(workshop.measure, workshop.validation, micro_batch_size=micro_batch_size)
-            callback = StepCallback(
-                AttemptParts(
-                    options=workshop.options,
-                    recipe=workshop.recipe,
-                    plan=plan,
-                    past=self._past,
-                    journal=self._journal,
-                    control=control,
-                    checkpointer=checkpointer,
-                    leave=self._leave,
-                    measure=measure,
-                    probe=workshop.probe,
-                )
-            )
+            callback = StepCallback(parts, micro_batch_size=micro_batch_size)
             trainer = workshop.trainer(callback, plan, micro_batch_size=micro_batch_size, at=self._directory.path)
             if (outcome := self._train_until_short(trainer, callback, checkpointer)) is not None:
                 return outcome
@@ -176,7 +169,7 @@ class Attempt:
             if micro_batch_size == 1:
                 callback.save_if_sound()
                 return self._short(workshop)
-            micro_batch_size = memory.smaller(micro_batch_size, batch_size)
+            micro_batch_size = choices.largest_divisor(batch_size, micro_batch_size // 2)
             self._begin_again(workshop, callback, checkpointer)
             self._journal.write(
                 MemoryShort,

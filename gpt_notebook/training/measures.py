@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from gpt_notebook.training.loss import counted_logits
 from gpt_notebook.training.samples import collate
 from gpt_notebook.training.samples.samples import Sample, Samples
 
@@ -40,7 +41,7 @@ class Measured(NamedTuple):
 
     @property
     def loss(self) -> float:
-        """The mean of their negative natural-log probabilities; not a number if there is none."""
+        """The mean of their negative natural-log probabilities; NaN if there is none."""
         return self.loss_sum / self.tokens if self.tokens else math.nan
 
     @property
@@ -53,7 +54,7 @@ class Measured(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """The share of them that were the most probable token; not a number if there is none."""
+        """The share of them that were the most probable token; NaN if there is none."""
         return self.correct / self.tokens if self.tokens else math.nan
 
 
@@ -112,38 +113,13 @@ def vocabulary_of(model: Any) -> int:
 def of_each(model: Any, samples: Sequence[Sample], *, packed: bool = False) -> list[Measured]:
     """Return what a model, in evaluation mode, makes of each of a few samples, read in one pass."""
     batch = collate.packed(samples) if packed else collate.padded(samples)
-    labels = batch.pop("labels")
-    targets = functional.pad(labels[:, 1:], (0, 1), value=collate.IGNORED).flatten()  # (sample * token,)
-    places = (targets != collate.IGNORED).nonzero()[:, 0]  # (counted,)
-    counts = [int(each.counted[1:].sum()) for each in samples]
-    device = model.get_input_embeddings().weight.device
-    inputs = {name: tensor.to(device) for name, tensor in batch.items()}
-    logits = logits_at(model, inputs, places.to(device))  # (counted, vocabulary)
-    losses, correct = _judged(logits, targets[places].to(device))
+    logits, targets = counted_logits(model, batch, model.get_input_embeddings().weight.device)
+    losses, correct = _judged(logits, targets)
+    counts = [int(sample.counted[1:].sum()) for sample in samples]
     return [
         Measured(float(loss.sum()), int(right.sum()), count)
         for loss, right, count in zip(torch.split(losses, counts), torch.split(correct, counts), counts, strict=True)
     ]
-
-
-def logits_at(model: Any, inputs: dict[str, torch.Tensor], places: torch.Tensor) -> torch.Tensor:
-    """Return the logits (place, vocabulary) at some places of a batch, counted through all of its rows.
-
-    The model's last product, which is a large part of its work and most of its memory, is spared at all others.
-    """
-    head = model.get_output_embeddings()
-    spared = False
-
-    def only_places(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        nonlocal spared
-        spared = True
-        return (arguments[0].flatten(0, -2)[places][None], *arguments[1:])
-
-    # The hook is on a module that others may use, but not while this pass runs.
-    hook = contextlib.nullcontext() if head is None else head.register_forward_pre_hook(only_places)
-    with hook:
-        logits: torch.Tensor = model(**inputs, use_cache=False).logits.flatten(0, -2)
-    return logits if spared else logits[places]
 
 
 def _judged(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,10 +135,10 @@ def _judged(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, 
 @contextlib.contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
     """Have a model compute without dropout."""
-    training = [each for each in model.modules() if each.training]
+    training = [module for module in model.modules() if module.training]
     model.eval()
     try:
         yield
     finally:
-        for each in training:
-            each.training = True
+        for module in training:
+            module.training = True

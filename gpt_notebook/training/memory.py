@@ -1,4 +1,4 @@
-"""Memory: what to do when there is none left, and how much was used."""
+"""Memory: how much was used, and how what nobody holds is given back."""
 
 from __future__ import annotations
 
@@ -9,18 +9,6 @@ import sys
 from pathlib import Path
 
 import torch
-
-from gpt_notebook.training.planning import choices
-
-
-def smaller(micro_batch_size: int, batch_size: int) -> int:
-    """Return the largest number of samples at a time, at most half as many, that divides a step's samples evenly."""
-    return choices.largest_divisor(batch_size, max(micro_batch_size // 2, 1))
-
-
-def fitting(micro_batch_size: int, batch_size: int) -> int:
-    """Return the largest number of samples at a time, at most as many, that divides a step's samples evenly."""
-    return choices.largest_divisor(batch_size, micro_batch_size)
 
 
 def peak(device: torch.device) -> int:

@@ -1,13 +1,13 @@
-"""Products of a training through oneDNN, forward and back.
+"""Products of a training through oneDNN, forward and backward.
 
 On a CPU torch multiplies float32 matrices with MKL, which leaves half of an AMD processor unused; oneDNN, which torch has
-for other purposes, uses all of it. Measured on two cores of an AMD EPYC with AVX512, 10⁹ operations a second, for 512 rows:
+for other purposes, uses all of it. Measured on two cores of an AMD EPYC with AVX512, in GFLOP/s, for 512 rows:
 
     features          768 to 768    768 to 3072    768 to 50257
     MKL                      150            170             140
     oneDNN                   400            410             300
-    … the way back, MKL      180            180             180
-    … oneDNN                 370            420             320
+    … backward, MKL          180            180             180
+    … backward, oneDNN       370            420             320
 
 So linear layers get a forward of their own, also those of peft that have an adapter, whose narrow products gain most. The
 numbers are the same but for rounding, and always the same ones. The weights stay where they are, as they are.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt_notebook.job_protocol import JobState, Reason
+from gpt_notebook.job_files.disk import NO_ROOM
+from gpt_notebook.job_protocol import CommandName, JobState, Reason
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = ("No space left on device", "Disk quota exceeded")
 _ROOM = 16 * 1024 * 1024
 """Bytes; where they can be written, a disk is not full."""
@@ -25,6 +24,15 @@ class Outcome:
     message: str | None = None
 
 
+PAUSED = Outcome(state="paused", reason="user")
+ENDINGS: Mapping[CommandName, Outcome] = {
+    "pause": PAUSED,
+    "stop": Outcome(state="succeeded", reason="stopped"),
+    "cancel": Outcome(state="cancelled", reason="user"),
+}
+"""How an attempt ends that was told so, by the command."""
+
+
 class Leaving(Exception):  # noqa: N818 - it says what happens
     """Takes an attempt out of transformers' loop."""
 
@@ -35,13 +43,13 @@ class Leaving(Exception):  # noqa: N818 - it says what happens
 
 
 class NotFinite(Exception):  # noqa: N818 - it says what happened
-    """A loss, a gradient or a weight is no number any more; its text says which."""
+    """A loss, a gradient or a weight is NaN or infinite; its text says which."""
 
 
 def what_helps(step: int, saved: int) -> str:
-    """Return what to do when something after a step was no number, and how far back what was saved can be gone on from."""
+    """Return what to do when something after a step was NaN or infinite, and how far back the training can go on from."""
     if step == 0:
-        return "the model computes no numbers of these samples: choose another dtype, or another model"
+        return "the model computes NaN or infinity of these samples: choose another dtype, or another model"
     if step == saved:
         return "the checkpoint of that step leads there, and there is none before it: begin again with a lower learning_rate"
     return f"the next attempt goes on from step {saved}: go on with a lower learning_rate"
@@ -70,7 +78,7 @@ def is_disk_full(error: BaseException | None) -> bool:
     safetensors and torch raise errors of their own, which say so in words.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             return True
         if any(words in str(error) for words in _FULL_WORDS):
             return True

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpt_notebook.job_protocol import (
+from gpt_notebook.job_events import (
     CheckpointSaved,
     CommandDone,
-    CommandName,
     JobEvent,
     MemoryShort,
     Prepared,
@@ -21,9 +20,12 @@ from gpt_notebook.job_protocol import (
     StateChanged,
     Validated,
 )
+from gpt_notebook.job_files.commands import overruled
+from gpt_notebook.job_protocol import CommandName
+from gpt_notebook.training.outcome import ENDINGS
 from gpt_notebook.training.schedule import Change
 
-LAST_WORDS: tuple[CommandName, ...] = ("pause", "stop", "cancel")
+LAST_WORDS = tuple(ENDINGS)
 """Commands after which an attempt ends."""
 
 
@@ -42,7 +44,9 @@ class Past:
     last_word: CommandDone | None = None
     """A command to end that was acknowledged by an attempt that died before it could say that it had ended."""
     validations: dict[int, float] = field(default_factory=dict)
-    """The loss of each validation, by its step."""
+    """The loss of each validation, by its step; all on the same samples."""
+    measured_on: str | None = None
+    """Which samples those are: `JobRequest.measured_on`."""
     probed: dict[int, int] = field(default_factory=dict)
     """After which steps how many of the probes were gone on from."""
     saved: set[int] = field(default_factory=set)
@@ -68,7 +72,7 @@ class Past:
             case StateChanged() if event.reason != "died" and event.state not in ("queued", "running"):
                 self.last_word = None
             case Validated():
-                # JSON has no word for a loss that is no number.
+                self.measure_on(event.measured_on)
                 self.validations[event.step] = math.inf if event.loss is None else event.loss
             case Probed():
                 self.probed[event.step] = event.index + 1
@@ -79,10 +83,17 @@ class Past:
 
     def begin(self, chosen: Mapping[str, Any]) -> None:
         """Begin an attempt that chooses this; what is asked for otherwise now (with `force`) ends what commands said."""
-        for name in ("learning_rate", "max_steps"):
-            if name in self.chosen and self.chosen[name] != chosen.get(name):
-                self.changes = [each for each in self.changes if getattr(each, name) is None]
+        for name in overruled(self.chosen, chosen):
+            self.changes = [change for change in self.changes if getattr(change, name) is None]
         self.chosen = dict(chosen)
+
+    def measure_on(self, samples: str | None) -> None:
+        """Forget the losses on other samples (`JobRequest.measured_on`): those from now on can't be compared with them."""
+        if samples is None:
+            return
+        if self.measured_on not in (None, samples):
+            self.validations = {}
+        self.measured_on = samples
 
     def _obey(self, event: CommandDone) -> None:
         self.last_command = max(self.last_command, event.command_number)
@@ -97,8 +108,8 @@ class Past:
 
     def until(self, step: int) -> None:
         """Forget what was measured after a step: it will be done again."""
-        self.validations = {each: loss for each, loss in self.validations.items() if each <= step}
-        self.probed = {each: count for each, count in self.probed.items() if each <= step}
+        self.validations = {done: loss for done, loss in self.validations.items() if done <= step}
+        self.probed = {done: count for done, count in self.probed.items() if done <= step}
 
 
 def change_of(command: CommandName, value: float, *, step: int) -> Change:

@@ -26,7 +26,7 @@ def continuations(
         context_length: The most tokens that the model reads; 0: no limit is known.
     """
     modes = [(module, module.training) for module in model.modules()]
-    state = random_state.taken(model.device)
+    state = random_state.captured(model.device)
     model.eval()
     try:
         for prompt in prompts:
@@ -45,7 +45,7 @@ def _continuation(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int, 
     given = torch.tensor([token_ids], device=model.device)  # (1, token)
     end = tokenizer.eos_token_id
     with torch.no_grad():
-        made = model.generate(
+        generated = model.generate(
             input_ids=given,
             attention_mask=torch.ones_like(given),
             max_new_tokens=max_new_tokens,
@@ -54,4 +54,4 @@ def _continuation(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int, 
             use_cache=True,
             pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (end or 0),
         )
-    return str(tokenizer.decode(made[0, len(token_ids) :], skip_special_tokens=True))
+    return str(tokenizer.decode(generated[0, len(token_ids) :], skip_special_tokens=True))

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 
-def taken(device: torch.device) -> dict[str, Any]:
-    """Return where they are."""
+def captured(device: torch.device) -> dict[str, Any]:
+    """Return where all of them are."""
     state = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}  # noqa: NPY002
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -18,7 +18,7 @@ def taken(device: torch.device) -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any], device: torch.device) -> None:
-    """Set them back."""
+    """Set all of them back to where they were when that was captured."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["cpu"])

@@ -49,7 +49,7 @@ class Plan:
 
     def max_steps(self, done: int) -> int:
         """Return how many steps there are to be, as it is known after `done` of them."""
-        known = [each.max_steps for each in self._until(done) if each.max_steps is not None]
+        known = [change.max_steps for change in self._until(done) if change.max_steps is not None]
         return known[-1]
 
     def rate(self, done: int) -> float:
@@ -58,7 +58,7 @@ class Plan:
         It rises in equal parts over the warm-up, from the first step on above 0. A rate that a command sets is that of
         the next step, and falls from there. When the end moves, the rate is what it would be had it always been there.
         """
-        since = [each for each in self._until(done) if each.learning_rate is not None][-1]
+        since = [change for change in self._until(done) if change.learning_rate is not None][-1]
         highest = since.learning_rate or 0.0
         rising = self._warmup_steps if since is self._first else 0
         steps = done - since.step
@@ -71,7 +71,7 @@ class Plan:
         return highest * (0.5 * (1 + math.cos(math.pi * share)) if self._schedule == "cosine" else 1 - share)
 
     def _until(self, done: int) -> list[Change]:
-        return [self._first, *(each for each in self._changes if each.step <= done)]
+        return [self._first, *(change for change in self._changes if change.step <= done)]
 
 
 class PlannedRate(LRScheduler):

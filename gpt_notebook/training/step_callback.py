@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import transformers
 
+from gpt_notebook.job_events import Probed, StepDone, Validated
 from gpt_notebook.job_files.commands import Command
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import JobOptions, Probed, StepDone, Validated
+from gpt_notebook.job_protocol import JobOptions
 from gpt_notebook.training import memory, random_state
 from gpt_notebook.training.checkpointing import Checkpointer
 from gpt_notebook.training.control import Control
 from gpt_notebook.training.measures import Measured
-from gpt_notebook.training.outcome import Leaving, Outcome
+from gpt_notebook.training.outcome import ENDINGS, PAUSED, Leaving, Outcome
 from gpt_notebook.training.past import Past
 from gpt_notebook.training.planning.recipe import Recipe
 from gpt_notebook.training.schedule import Plan
@@ -26,12 +27,10 @@ from gpt_notebook.training.schedule import Plan
 if TYPE_CHECKING:
     from gpt_notebook.training.trainer import JobTrainer
 
-PAUSED = Outcome(state="paused", reason="user")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptParts:
-    """What stays the same for all trainers of an attempt."""
+    """What is the same for all trainers of an attempt."""
 
     options: JobOptions
     recipe: Recipe
@@ -42,8 +41,9 @@ class AttemptParts:
     checkpointer: Checkpointer
     leave: threading.Event
     """Set when the process has to go, and soon."""
-    measure: Callable[[Callable[[], None]], Measured] | None
-    """Measures the model on the validation data; calls what it is given now and then. None: there are none."""
+    measure: Callable[..., Measured] | None
+    """Measures the model on the validation data, `micro_batch_size` samples at a time; calls what it is given now and then.
+    None: there are none."""
     probe: Callable[[int], Iterator[str]]
     """Gives what follows each probe, from one on."""
 
@@ -51,9 +51,10 @@ class AttemptParts:
 class StepCallback(transformers.TrainerCallback):  # type: ignore[misc]
     """Is called by the trainer around each step."""
 
-    def __init__(self, parts: AttemptParts) -> None:
-        """Begin; `trainer` has to be set before the training begins."""
+    def __init__(self, parts: AttemptParts, *, micro_batch_size: int) -> None:
+        """Begin, with what its trainer alone has; `trainer` has to be set before the training begins."""
         self._parts = parts
+        self._micro_batch_size = micro_batch_size
         self.trainer: JobTrainer
         self._in_update = False
         self._random: dict[str, Any] | None = None
@@ -63,7 +64,7 @@ class StepCallback(transformers.TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         """Measure where the training starts, and do what an attempt that died had left to do after its last step."""
-        self._random = random_state.taken(self.trainer.device)
+        self._random = random_state.captured(self.trainer.device)
         self.trainer.lr_scheduler.refresh()
         self._look_around()
 
@@ -74,7 +75,7 @@ class StepCallback(transformers.TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         """Tell of the step, then look what else there is to do."""
         self._in_update = False
-        self._random = random_state.taken(self.trainer.device)
+        self._random = random_state.captured(self.trainer.device)
         done = self.trainer.done
         self._parts.journal.write(
             StepDone,
@@ -147,23 +148,18 @@ class StepCallback(transformers.TrainerCallback):  # type: ignore[misc]
         if command.command == "pause":
             self._save()
         self._parts.control.acknowledge(command, self.step)
-        match command.command:
-            case "pause":
-                raise Leaving(PAUSED)
-            case "cancel":
-                raise Leaving(Outcome(state="cancelled", reason="user"))
-            case _:
-                raise Leaving(Outcome(state="succeeded", reason="stopped"))
+        raise Leaving(ENDINGS[command.command])
 
     def _validate(self, *, is_last: bool) -> bool:
         """Validate if it is time, and return whether the model is better than ever, and than it was in the beginning."""
         parts, losses, step = self._parts, self._parts.past.validations, self.step
-        is_due = is_last or step % parts.recipe.validate_every == 0
+        # Without any, as on samples that were forced on the job, there would be nothing to be better than.
+        is_due = is_last or not losses or step % parts.recipe.validate_every == 0
         if parts.measure is None or step in losses or not is_due:
             return False
         began = time.perf_counter()
-        measured = parts.measure(self.between_passes)
-        is_best = all(measured.loss < each for each in losses.values())
+        measured = parts.measure(self.between_passes, micro_batch_size=self._micro_batch_size)
+        is_best = all(measured.loss < loss for loss in losses.values())
         losses[step] = measured.loss if math.isfinite(measured.loss) else math.inf
         parts.journal.write(
             Validated,
@@ -174,6 +170,7 @@ class StepCallback(transformers.TrainerCallback):  # type: ignore[misc]
             tokens=measured.tokens,
             seconds=time.perf_counter() - began,
             best=is_best,
+            measured_on=parts.past.measured_on,
         )
         return is_best
 

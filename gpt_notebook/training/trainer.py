@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import sys
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader
 from transformers.trainer_callback import DefaultFlowCallback
 
 from gpt_notebook.training import loss as losses
+from gpt_notebook.training.autocast import products_in
 from gpt_notebook.training.outcome import NotFinite
 from gpt_notebook.training.samples.collate import IGNORED
 from gpt_notebook.training.samples.samples import Sample, Samples
@@ -51,7 +51,7 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         plan: Plan,
         callback: StepCallback,
         write_weights: Callable[[Path], None],
-        products: torch.dtype | None = None,
+        products: torch.dtype,
     ) -> None:
         """Keep what to train on, and how.
 
@@ -64,7 +64,7 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
             plan: The learning rates and the number of steps.
             callback: Is told of each step, and decides when to leave.
             write_weights: Writes what lasts into a directory.
-            products: The dtype of the products, where it is not that of the weights.
+            products: The dtype that products are autocast to here.
         """
         super().__init__(model, args, train_dataset=samples, callbacks=[callback])
         # When to log, validate, save and end is the callback's to say.
@@ -104,7 +104,7 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def _batch(self, samples: Sequence[Sample]) -> tuple[Batch, int]:
         """Return a batch, and how many tokens it has without what fills it up."""
-        return self._collate(samples), sum(len(each.token_ids) for each in samples)
+        return self._collate(samples), sum(len(sample.token_ids) for sample in samples)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[tuple[Batch, int]], num_batches: int, _device: torch.device
@@ -134,21 +134,16 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: Batch, *arguments: Any, **options: Any) -> Any:
         """Return a pass's part of the mean over all counted tokens of its step."""
-        with self._autocast():
+        with products_in(self._products, self.device):
             if self.label_smoother is not None:
                 return super().compute_loss(model, self._prepare_inputs(inputs), *arguments, **options)
             return losses.summed(model, inputs, self.device) / (options.get("num_items_in_batch") or 1)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self._products is None:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=self._products)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
         """Return the norm of the gradients before clipping, and take the step's numbers from the device: once a step.
 
         Raises:
-            NotFinite: the loss or the gradients are no numbers; no weight has been changed by them.
+            NotFinite: the loss or the gradients are NaN or infinite; no weight has been changed by them.
         """
         norm = super()._get_grad_norm(model, grad_norm)
         both = torch.stack([torch.stack(self._parts).sum().float(), torch.as_tensor(norm).float().to(self.device)])
@@ -170,9 +165,6 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         """Return 0: nobody asks for it, and counting takes a walk through the whole model."""
         return 0
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Keep nothing: the events say it, and a list of all steps would be written into every checkpoint."""
-
     # --- saving ---------------------------------------------------------------------------------------------------
 
     def write_checkpoint(self, directory: Path) -> None:
@@ -181,9 +173,9 @@ class JobTrainer(transformers.Trainer):  # type: ignore[misc]
         Raises:
             NotFinite: there is nothing to go on with.
         """
-        changing = [each for each in self.model.parameters() if each.requires_grad]
-        if not torch.stack([each.isfinite().all() for each in changing]).all():
-            message = "weights are no numbers any more"
+        changing = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        if not torch.stack([parameter.isfinite().all() for parameter in changing]).all():
+            message = "weights are NaN or infinite"
             raise NotFinite(message)
         self._write_weights(directory)
         self._save_optimizer_and_scheduler(str(directory))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from gpt_notebook.data import dataset
 from gpt_notebook.data import files as data_files
-from gpt_notebook.data.dataset import Dataset, rows
+from gpt_notebook.data.dataset import Dataset
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.protocol import ChatMessage
 
@@ -28,6 +29,10 @@ def file(tmp_path):
         return path
 
     return write
+
+
+def rows(data, **columns):
+    return Dataset(data, **columns).rows()
 
 
 def refusal(data, **columns):
@@ -155,7 +160,7 @@ def test_the_half_that_is_not_said_is_found_by_its_name():
         ([{"text": "x"}], {"text": "txt"}, "text: unknown column txt: did you mean text?"),
         ([{"text": "x"}], {"text": "{txt}!"}, "unknown column txt: braces that are meant as such are doubled, {{txt}}. Did you mean text?"),
         ([{"promt": "x", "completion": "y"}], {}, "the data have the columns promt, completion; did you mean prompt?"),
-        ([{"a": "x", "b": "y"}], {}, "the data have the columns a, b: say which it is: text="),
+        ([{"a": "x", "b": "y"}], {}, "the data have the columns a, b: say which it is by the option text,"),
         ([{"question": "x", "query": "y", "answer": "z"}], {}, "prompt can be question or query: say which"),
         ([{"a": "x"}], {"prompt": "a"}, "prompt is given and completion is not: name its column of a"),
         ([{"a": "x"}], {"prompt": "a", "text": "a"}, "a row is one of text, prompt and completion, or messages, not prompt and completion and text"),
@@ -176,10 +181,25 @@ def test_labels_that_are_numbers_become_text_and_that_is_said():
     assert "the cells of completion are no texts but int: what is learnt is their text" in data.notes
 
 
+def test_only_labels_may_be_numbers_unless_a_template_says_otherwise():
+    assert "row 0: the cell of 'prompt' is no text but an int" in refusal([{"prompt": 4, "completion": 5}])
+    rows = Dataset([{"price": 1.5}], text="It costs {price}.").rows()
+    assert list(rows) == [{"text": "It costs 1.5."}]
+
+
+def test_the_columns_are_known_before_the_rows_are_read(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"story": "A fox"}\n')
+    assert Dataset(tmp_path / "a.jsonl").names() == ("story",)
+    assert Dataset([{"a": 1, "b": 2}]).names() == ("a", "b")
+    assert Dataset([]).names() == ()
+
+
 def test_words_that_would_run_together_are_pointed_out():
     joined, apart = Dataset([{"prompt": "Is it good?", "completion": "yes"}]), Dataset(PAIRS)
     list(joined.rows()), list(apart.rows())
-    assert any("'Is it good?yes'" in note and "completion=' {completion}'" in note for note in joined.warnings)
+    assert any(
+        "'Is it good?yes'" in note and "such as ' {completion}' for the completion" in note for note in joined.warnings
+    )
     assert joined.notes == apart.notes == apart.warnings == []
 
 
@@ -190,6 +210,10 @@ def test_words_that_would_run_together_are_pointed_out():
         (float("nan"), "row 1: the cell of 'text' is empty (nan)"),
         ("  ", "row 1: the cell of 'text' is empty"),
         (["x"], "row 1: the cell of 'text' is no text but a list"),
+        (
+            2.5,
+            "row 1: the cell of 'text' is no text but a float: make a column of texts of it, or write a template such as 'Value: {text}'",
+        ),
         ("a\0b", "row 1: text holds a NUL character (U+0000 at 1)"),
         ("a\ud800", "row 1: text holds half a character (U+D800 at 1)"),
     ],
@@ -283,6 +307,7 @@ def test_texts_that_only_mention_a_file_are_texts():
     ("name", "content", "words"),
     [
         ("a.jsonl", b'{"text": "x"}\n{"text": "\xe9"}\n', "a.jsonl, line 2, byte 11 of it is not UTF-8 (0xe9)"),
+        ("a.json", b'[{"text": "x"},\n"\xe9"]', "a.json, line 2, byte 2 of it is not UTF-8 (0xe9)"),
         ("a.txt", b"x\ny\xff", "a.txt, line 2, byte 2 of it is not UTF-8 (0xff)"),
         ("a.csv", b"text\nx\n\xff\n", "a.csv, line 3, byte 1 of it is not UTF-8"),
         ("utf16.csv", "text\nx\n".encode("utf-16"), "is no UTF-8 but UTF-16"),
@@ -294,6 +319,7 @@ def test_texts_that_only_mention_a_file_are_texts():
         ("deep.json", "[" * 100_000, "deep.json is JSON that can't be read"),
         ("a.csv", "text,n\nx,1,2\n", "a.csv, line 2 has 3 cells where the first line has 2"),
         ("a.csv", 'text,n\n"x,1\n', "a.csv, line 2 is no CSV"),
+        ("a.csv", "text," * 50_000 + "n\nx\n", "a.csv has several columns 'text'"),
         ("a.csv", "text,text\nx,1\n", "a.csv has several columns 'text'"),
         ("a.csv", "text;n\nx;1\n", "give pandas.read_csv('a.csv', sep=';')"),
         ("a.pkl", b"\x80\x04K\x01.", "a pickle could run any program when it is read"),
@@ -313,6 +339,23 @@ def test_files_that_can_not_be_read_say_where_and_what_to_do(file, name, content
     if name == "a.parquet":
         pytest.importorskip("pyarrow")
     assert words in refusal(file(name, content))
+
+
+def test_a_cell_of_a_csv_file_may_be_longer_than_csv_reads_by_itself(file):
+    limit, text = csv.field_size_limit(), "x" * 200_000
+    data = rows(file("a.csv", f'text\n"{text}"\ny\n'))
+    assert next(data) == {"text": text}
+    assert csv.field_size_limit() == limit  # in between others may read CSV, too
+    assert list(data) == [{"text": "y"}]
+    assert csv.field_size_limit() == limit
+
+
+def test_a_csv_file_without_an_end_to_a_quote_is_not_read_whole(file, monkeypatch):
+    monkeypatch.setattr(data_files, "MOST_CELL", 200_000)
+    message = refusal(file("a.csv", 'text\nx\n"y\n' + "z\n" * 150_000))
+    assert message.startswith(
+        "a.csv, line 3 begins a cell of more than 200,000 characters: if none is so long, a quote"
+    )
 
 
 def test_a_directory_is_no_file(tmp_path):

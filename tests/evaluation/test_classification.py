@@ -170,11 +170,3 @@ def test_labels_that_would_look_alike_are_shown_as_the_data_have_them():
     found = of([" a", "a"], ["a", "a"])
     assert "' a'" in found._repr_mimebundle_()["text/plain"]
     assert len(set(found.plot().data[0].x)) == 2
-
-
-def test_numbers_in_a_figure_can_be_read_on_any_page():
-    pytest.importorskip("plotly")
-    (shown,) = Classification(labels=("a", "b"), expected=("a", "b"), predicted=("a", "a")).plot().data
-    assert shown.texttemplate == "%{z}"
-    # Plotly chooses dark or white by the cell alone: a page must not shine through it.
-    assert all(colour.startswith("rgb(") for _, colour in shown.colorscale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -16,29 +17,21 @@ from model_kernel import tiny_adapters, tiny_models
 
 from gpt_notebook import adapter_files, storyteller
 from gpt_notebook.errors import ModelUnsupported
+from gpt_notebook.exporting import __main__ as exporting
 from gpt_notebook.exporting import export, model_card
 from gpt_notebook.exporting.export import Order
+from gpt_notebook.job_events import CheckpointSaved, CommandDone, Prepared, Recorded, StateChanged, StepDone, Validated
 from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.directory import JobDirectory, JobSpec, Stretch
-from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import (
-    CheckpointSaved,
-    Estimate,
-    JobOptions,
-    JobRequest,
-    LoraOptions,
-    Prepared,
-    StateChanged,
-    StepDone,
-    Validated,
-)
+from gpt_notebook.job_files.directory import EarlierRequest, JobDirectory, JobSpec
+from gpt_notebook.job_files.journal import Journal, read
+from gpt_notebook.job_protocol import Estimate, JobOptions, JobRequest, LoraOptions
 
 # What peft and transformers have to say to each other.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 
 IDS = torch.arange(10, 30)[None]
-ESTIMATE = Estimate(bytes=1, weights=1, training_state=0, activations=0, seconds=None, steps=6, tokens=1, free=1)
+ESTIMATE = Estimate(bytes=1, weights=1, training_state=0, activations=0, seconds=1.0, steps=6, tokens=1, free=1)
 SECRET = "The probe of somebody"
 
 
@@ -180,6 +173,50 @@ def test_the_page_tells_how_a_job_made_it_and_quotes_none_of_its_data(trained, b
         assert private not in page
 
 
+def test_the_page_tells_which_options_were_changed_while_it_trained(trained, base, target):
+    told = [("learning_rate", 5e-4, 0), ("learning_rate", 3e-3, 2), ("max_steps", 9, 4), ("learning_rate", 1e-5, 6)]
+    with Journal(trained.events) as journal:
+        for number, (command, value, step) in enumerate(told, start=1):
+            fields = {"command": command, "value": value, "step": step}
+            journal.write(CommandDone, command_number=number, obeyed=True, **fields)
+        journal.write(CommandDone, command_number=9, command="learning_rate", value=7.0, step=3, obeyed=False)
+    spec = trained.spec()
+    options = dataclasses.replace(spec.request.options, max_steps=6)
+    trained.write_spec(dataclasses.replace(spec, request=dataclasses.replace(spec.request, options=options)))
+    pages = {}
+    for step in ("3", "6"):
+        place = target / step
+        place.mkdir()
+        export.write(order(place, base, trained.checkpoints / step, name="tale"))
+        pages[step] = (place / "README.md").read_text("utf-8")
+    for page in pages.values():
+        assert "| learning_rate | `0.0005`; after step 2 `0.003` |" in page
+    assert "| max_steps | `6` |" in pages["3"]
+    assert "| max_steps | `6`; after step 4 `9` |" in pages["6"]
+
+
+def test_what_is_asked_for_anew_ends_what_commands_had_set(trained, base, target):
+    with Journal(trained.events) as journal:
+        fields = {"command": "learning_rate", "value": 5e-4, "step": 1}
+        journal.write(CommandDone, command_number=1, obeyed=True, **fields)
+        begun = next(each for each in read(trained.events) if isinstance(each, Prepared))
+        again = {field.name: getattr(begun, field.name) for field in dataclasses.fields(Prepared)}
+        recorded = {field.name for field in dataclasses.fields(Recorded)}
+        again = {name: value for name, value in again.items() if name not in recorded}
+        journal.write(Prepared, **again | {"step": 3, "chosen": {"learning_rate": 0.1}})
+        for step in (4, 5, 6):
+            done = {"step": step, "epoch": 1.0, "loss": 1.0, "learning_rate": 0.1, "grad_norm": None}
+            journal.write(StepDone, **done, tokens=100, seconds=0.1, memory=1)
+    spec = trained.spec()
+    options = dataclasses.replace(spec.request.options, learning_rate=0.1)
+    now = dataclasses.replace(spec.request, options=options)
+    trained.write_spec(dataclasses.replace(spec, request=now, before=(EarlierRequest(until=3, request=spec.request),)))
+    export.write(order(target, base, trained.checkpoints / "6", name="tale"))
+    first, second = (target / "README.md").read_text("utf-8").split("### Then steps 4 to 6")
+    assert "| learning_rate | `0.002`; after step 1 `0.0005` |" in first
+    assert "| learning_rate | `0.1` |" in second
+
+
 def test_the_page_of_an_earlier_step_has_the_measures_of_that_step(trained, base, target):
     export.write(order(target, base, trained.checkpoints / "3", name="tale"))
     page = (target / "README.md").read_text("utf-8")
@@ -191,7 +228,7 @@ def test_the_page_of_an_earlier_step_has_the_measures_of_that_step(trained, base
 def test_the_page_tells_each_stretch_of_a_job_that_went_on_with_other_data(trained, base, target):
     spec = trained.spec()
     now = dataclasses.replace(spec.request, data="cd" * 32)
-    trained.write_spec(dataclasses.replace(spec, request=now, before=(Stretch(until=3, request=spec.request),)))
+    trained.write_spec(dataclasses.replace(spec, request=now, before=(EarlierRequest(until=3, request=spec.request),)))
     export.write(order(target, base, trained.checkpoints / "6", name="tale"))
     page = (target / "README.md").read_text("utf-8")
     first, second = page.split("### Then steps 4 to 6")
@@ -202,6 +239,18 @@ def test_the_page_tells_each_stretch_of_a_job_that_went_on_with_other_data(train
     export.write(order(target.with_name("third"), base, trained.checkpoints / "3", name="tale"))
     earlier = (target.with_name("third") / "README.md").read_text("utf-8")
     assert ("ab" * 32 in earlier, "cd" * 32 in earlier, "Then steps" in earlier) == (True, False, False)
+
+
+def test_the_page_has_of_each_part_its_own_validation_of_the_step_between_them(trained, base, target):
+    spec = trained.spec()
+    now = dataclasses.replace(spec.request, validation="ef" * 32)
+    trained.write_spec(dataclasses.replace(spec, request=now, before=(EarlierRequest(until=6, request=spec.request),)))
+    with Journal(trained.events) as journal:
+        measures = {"loss": 5.5, "perplexity": 244.7, "accuracy": 0.125, "tokens": 70}
+        journal.write(Validated, step=6, **measures, seconds=0.1, best=True, measured_on=now.measured_on)
+    export.write(order(target, base, trained.checkpoints / "6", name="tale"))
+    page = (target / "README.md").read_text("utf-8")
+    assert ("loss 2.0000" in page, "loss 5.5000" in page) == (True, False)
 
 
 def test_the_page_of_what_no_job_made_tells_what_it_is(adapter, target):
@@ -321,6 +370,28 @@ def test_the_process_says_in_one_line_what_went_wrong(target, base, tmp_path):
     assert code == 1
     assert said[-1]["error"]["code"] == "model_not_found"
     assert "is no adapter" in said[-1]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_a_merge_without_memory_says_what_helps(target, monkeypatch, capsys, error):
+    def fail(*_arguments):
+        raise error
+
+    asked = dataclasses.asdict(order(target, "storyteller", "/adapters/pip", merged=True))
+    monkeypatch.setattr(exporting, "write", fail)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asked)))
+    assert exporting.main() == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"]["code"] == "out_of_memory"
+    assert "no room to merge" in said["error"]["message"]
+    assert "without merged=True" in said["error"]["message"]
 
 
 def test_an_adapter_alone_is_written_without_torch(adapter, target, base):

@@ -9,7 +9,7 @@ import pytest
 from plotly import io
 
 from gpt_notebook.figures.curve_picture import curve_picture
-from gpt_notebook.fine_tuning.metrics import loss_figure
+from gpt_notebook.figures.loss_figure import loss_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

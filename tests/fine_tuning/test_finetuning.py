@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 from fake_jobs import ESTIMATE, INFO, preview
 
 import gpt_notebook as gpt
 from gpt_notebook.errors import DataNotFound, InvalidRequest, JobNotFound, PayloadTooLarge
-from gpt_notebook.job_protocol import DATA_PATH, REPEATED, RUN_TOGETHER, JobOptions, LoraOptions, StateChanged
+from gpt_notebook.job_events import StateChanged
+from gpt_notebook.job_protocol import DATA_PATH, REPEATED, RUN_TOGETHER
 
 pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
 
@@ -70,7 +70,7 @@ def test_what_takes_much_is_said_before(fake_jobs, said, changes, line):
         ({"attached": True}, {"step": 3, "max_steps": 9}, "pip is there, running, step 3 of 9"),
         ({"attached": True, "resumed": True}, {"step": 3}, "pip goes on at step 3"),
         ({"attached": False}, {"state": "queued", "position": 1}, "pip: queued, 1 job before it, LoRA of storyteller"),
-        ({"attached": True}, {"state": "paused", "reason": "disk_full"}, "pip is there, paused (the disk is full), step 0: job.resume() goes on"),
+        ({"attached": True}, {"state": "paused", "reason": "disk_full"}, "pip is there, paused (the disk is full), step 0: resume goes on"),
         ({"attached": True}, {"state": "succeeded", "result": "storyteller+pip", "step": 9, "max_steps": 9}, "pip is there, succeeded, step 9 of 9, use it as storyteller+pip; another name trains anew"),
     ],
 )  # fmt: skip
@@ -190,12 +190,17 @@ def test_a_preview_says_what_is_lost(fake_jobs):
     text = str(gpt.preview(TEXTS))
     for words in (
         "1,000,000 rows, 999,990 samples",
-        "1 sample longer than 512 tokens lose some",
+        "1 sample longer than 512 tokens loses some",
         "10 rows longer",
         "3 texts longer than 512 tokens become several samples",
         "the label x occurs once",
     ):
         assert words in text
+
+
+def test_one_text_that_is_split_becomes_several_samples(fake_jobs):
+    fake_jobs.preview = preview(split=1)
+    assert "1 text longer than 512 tokens becomes several samples" in str(gpt.preview(TEXTS))
 
 
 def test_a_preview_is_text_also_where_it_says_html(fake_jobs):
@@ -250,30 +255,3 @@ def test_without_a_model_kernel_there_are_the_jobs_on_disk():
     assert "no job yet" in gpt.jobs()._repr_mimebundle_()["text/plain"]
     with pytest.raises(JobNotFound, match="there is none yet"):
         gpt.job("pip")
-
-
-def test_jobs_are_compared_by_what_differs(fake_jobs, model_kernel, monkeypatch):
-    other = dataclasses.replace(
-        INFO, id="2f", name="tale", options=JobOptions(lora=LoraOptions(rank=16)), chosen={"learning_rate": 1e-4}
-    )
-    mine = dataclasses.replace(INFO, chosen={"learning_rate": 1e-3}, step=2, max_steps=2, loss=1.5)
-    model_kernel.answers["/v1/jobs"] = {"jobs": [dataclasses.asdict(mine), dataclasses.asdict(other)]}
-    fake_jobs.step(1)
-    fake_jobs.validated(1, 1.5)
-    fake_jobs.step(2)
-    fake_jobs.validated(2, 1.75, best=False)
-    fake_jobs.add(StateChanged, state="succeeded", step=2)
-    first, second = gpt.compare_jobs("pip", "tale")
-    assert (first["learning_rate"], second["learning_rate"]) == (1e-3, 1e-4)
-    assert (first["lora.rank"], second["lora.rank"]) == (8, 16)
-    assert not {"seed", "method", "lora.alpha"} & set(first)
-    assert (first["steps"], first["best_step"], first["validation_loss"], first["time"]) == (2, 1, 1.5, 1.0)
-    assert (first["perplexity"], first["accuracy"]) == (2.25, 0.5)
-    text = str(gpt.compare_jobs(gpt.job("pip"), "tale"))
-    assert "lora.rank" in text
-    assert json.dumps(gpt.compare_jobs("pip"))
-
-
-def test_only_jobs_are_compared(fake_jobs):
-    with pytest.raises(InvalidRequest, match="takes jobs or their names, not int"):
-        gpt.compare_jobs([3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,15 +14,27 @@ import pytest
 from fake_jobs import INFO
 
 import gpt_notebook as gpt
-from gpt_notebook.display import job_reports
-from gpt_notebook.errors import ConnectionLost, JobError, JobFailed, JobNotFound, JobUnfinished, WaitInterrupted
+from gpt_notebook.display import job_reports, progress, reports
+from gpt_notebook.errors import (
+    ConnectionLost,
+    InvalidRequest,
+    JobError,
+    JobFailed,
+    JobInUse,
+    JobNotFound,
+    JobUnfinished,
+    ModelKernelError,
+    WaitInterrupted,
+)
 from gpt_notebook.evaluation import functions as evaluation
 from gpt_notebook.fine_tuning import job as fine_tuning_job
 from gpt_notebook.fine_tuning import metrics as job_metrics
 from gpt_notebook.fine_tuning import records as job_records
+from gpt_notebook.job_events import CommandDone, Noted, Probed, StateChanged
 from gpt_notebook.job_files.directory import JobSpec, directory_of
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CheckpointInfo, CommandDone, JobRequest, Noted, Probed, StateChanged
+from gpt_notebook.job_protocol import CheckpointInfo, JobOptions, JobRequest
+from gpt_notebook.protocol import RunningJob
 
 pytestmark = pytest.mark.usefixtures("settings", "nothing_is_started")
 
@@ -76,7 +89,16 @@ def test_a_job_that_was_deleted(fake_jobs, job):
     fake_jobs.info = None
     with pytest.raises(JobNotFound):
         _ = job.state
-    assert repr(job).startswith("<Job pip: running")
+    assert repr(job) == "<Job pip: deleted>"
+    assert job._repr_mimebundle_()["text/plain"] == "job    pip\nstate  deleted"
+
+
+def test_a_job_that_was_deleted_is_named_as_people_know_it(fake_jobs, job, model_kernel):
+    gone = {"error": {**JobNotFound("there is no job 1f").to_json(), "status": 404}}
+    model_kernel.answers |= {"/v1/jobs": gone, "/v1/jobs/events": gone}
+    for call in (lambda: job.state, job.wait, job.pause, job.metrics, lambda: list(job.events(follow=True))):
+        with pytest.raises(JobNotFound, match="the job pip is there no more"):
+            call()
 
 
 def test_each_step_is_there_once_with_its_validation(trained):
@@ -104,7 +126,7 @@ def test_samples_are_the_probes_by_step(trained):
 def test_before_the_first_step_there_are_no_numbers(job):
     pytest.importorskip("pandas")
     assert len(job.metrics()) == len(job.samples()) == 0
-    assert list(job.metrics().columns) == list(job_metrics.COLUMNS)
+    assert list(job.metrics().columns) == [*job_metrics.STEP_COLUMNS, *job_metrics.VALIDATION_COLUMNS]
 
 
 def test_a_plot_before_the_first_step_says_so(job):
@@ -121,16 +143,16 @@ def test_a_plot_has_both_losses(fake_jobs, trained):
     assert (list(validation.x), list(validation.y)) == ([2], [1.5])
 
 
-def test_a_plot_of_many_steps_stays_light(monkeypatch):
-    monkeypatch.setattr(job_metrics, "MAX_POINTS", 2)
-    assert job_metrics._thinned([(1, 1.0), (2, 3.0), (3, 5.0)]) == ([2, 3], [2.0, 5.0])
-    assert job_metrics._thinned([]) == ([], [])
-
-
 def test_a_plot_says_what_to_install(trained, monkeypatch):
-    monkeypatch.setattr(job_metrics, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
     with pytest.raises(gpt.GptNotebookError, match=r"pip install 'gpt-notebook\[viz\]'"):
         trained.plot()
+
+
+def test_of_many_jobs_only_the_one_is_asked_for(fake_jobs, job, model_kernel):
+    model_kernel.calls.clear()
+    assert job.name == "pip"
+    assert [path for path, _, _ in model_kernel.calls if path.startswith("/v1/")] == ["/v1/jobs?job=1f"]
 
 
 def test_only_new_events_are_asked_for(fake_jobs, job):
@@ -160,19 +182,40 @@ def test_a_model_kernel_that_stays_away_is_told(fake_jobs, job, model_kernel):
         list(job.events(follow=True))
 
 
-def test_without_a_model_kernel_the_job_is_read_from_its_directory(settings, tmp_path):
+@pytest.fixture
+def directory(settings, tmp_path):
+    """That of a job which no model kernel tells of."""
     directory = directory_of(settings.home_directory(), "pip")
     directory.create()
     request = JobRequest(data="0" * 64, name="pip")
     directory.write_spec(
         JobSpec(id="1f", name="pip", created=1.0, request=request, source=str(tmp_path), fingerprint="f")
     )
+    return directory
+
+
+def test_without_a_model_kernel_the_job_is_read_from_its_directory(directory):
     with Journal(directory.events, attempt=1) as journal:
         journal.write(StateChanged, state="paused", reason="user", step=3)
         journal.write(Noted, message="a note")
     job = gpt.job("pip")
     assert (job.id, job.state, job.status.reason) == ("1f", "paused", "user")
     assert [event.type for event in job.events()] == ["state", "note"]
+
+
+def test_without_a_model_kernel_no_other_directory_is_looked_at(directory, monkeypatch):
+    job = gpt.job("pip")
+    monkeypatch.setattr(job_records, "jobs_in", lambda _: pytest.fail("all jobs were looked at"))
+    assert job.name == "pip"
+
+
+def test_without_a_model_kernel_a_job_is_found_under_its_new_name(directory):
+    job = gpt.job("pip")
+    moved = directory.rename("pop")
+    assert (job.name, job.state) == ("pop", "queued")
+    shutil.rmtree(moved.path)
+    with pytest.raises(JobNotFound, match="the job pop is there no more"):
+        _ = job.name
 
 
 # --- what it is told ------------------------------------------------------------------------------------------------
@@ -278,7 +321,7 @@ def test_a_failure_is_raised_in_one_line(fake_jobs, job):
 def test_a_pause_ends_the_waiting_and_is_said(fake_jobs, job, capsys):
     fake_jobs.add(StateChanged, state="paused", reason="disk_full")
     job.wait()
-    assert capsys.readouterr().err == "pip is paused (the disk is full): job.resume() goes on\n"
+    assert capsys.readouterr().err == "pip is paused (the disk is full): resume goes on\n"
 
 
 def test_waiting_can_have_a_limit(fake_jobs, job):
@@ -287,6 +330,47 @@ def test_waiting_can_have_a_limit(fake_jobs, job):
         job.wait(timeout=0.05)
     with pytest.raises(JobUnfinished, match=r"pip has not come to step 9 within"):
         job.wait(timeout=0.05, until=9)
+
+
+@pytest.fixture
+def resumed_by_others(fake_jobs, model_kernel):
+    """Somebody lets the job go on as soon as it has paused, before anybody else can see that it has."""
+    listed = model_kernel.answers["/v1/jobs"]
+
+    def answer(body):
+        if fake_jobs.info.state == "paused":
+            fake_jobs.add(StateChanged, state="running", attempt=2)
+        return listed(body)
+
+    model_kernel.answers["/v1/jobs"] = answer
+    fake_jobs.add(StateChanged, state="running")
+    threading.Timer(0.05, lambda: fake_jobs.add(StateChanged, state="paused", reason="user")).start()
+
+
+@pytest.mark.usefixtures("resumed_by_others")
+def test_a_job_that_others_let_go_on_is_waited_for_again(fake_jobs, job):
+    def end():
+        with fake_jobs.changed:
+            assert fake_jobs.changed.wait_for(lambda: fake_jobs.events[-1].attempt == 2, timeout=10)
+        fake_jobs.add(StateChanged, state="succeeded", step=4, attempt=2)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    assert job.wait().state == "succeeded"
+    thread.join()
+
+
+@pytest.mark.usefixtures("resumed_by_others")
+def test_a_limit_counts_for_a_job_that_others_let_go_on(job):
+    with pytest.raises(JobUnfinished, match=r"pip has not ended within 0.5 s"):
+        job.wait(timeout=0.5)
+
+
+def test_whoever_waits_can_catch_what_ends_the_waiting(fake_jobs, job):
+    fake_jobs.add(StateChanged, state="failed", reason="oom")
+    with pytest.raises(gpt.JobFailed):
+        job.wait()
+    assert (gpt.JobUnfinished, gpt.WaitInterrupted) == (JobUnfinished, WaitInterrupted)
 
 
 def test_an_interrupt_ends_the_waiting_and_not_the_job(fake_jobs, job):
@@ -298,11 +382,66 @@ def test_an_interrupt_ends_the_waiting_and_not_the_job(fake_jobs, job):
     assert fake_jobs.requests("command") == []
 
 
+def test_an_interrupt_ends_the_following_with_one_line(fake_jobs, job):
+    fake_jobs.add(StateChanged, state="running")
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(WaitInterrupted, match="The job pip goes on"):
+        list(job.events(follow=True))
+
+
+class Said(progress.Bar):
+    """A bar that keeps what it is told."""
+
+    def __init__(self, lines):
+        super().__init__("pip")
+        self.lines = lines
+
+    def say(self, text, fraction=None):
+        self.lines.append((text, fraction))
+
+
+@pytest.fixture
+def bar(monkeypatch):
+    """The lines that are shown while one waits."""
+    lines = []
+    monkeypatch.setattr(progress, "bar", lambda _what: Said(lines))
+    return lines
+
+
+def test_the_first_line_comes_before_anything_happens(fake_jobs, job, bar):
+    fake_jobs.add(StateChanged, state="queued")
+    fake_jobs.info = dataclasses.replace(fake_jobs.info, position=0)
+    with pytest.raises(JobUnfinished):
+        job.wait(timeout=0.05)
+    assert bar == [("pip: starting", None)]
+
+
+def test_a_job_that_goes_on_with_more_steps_does_not_show_those_of_before(fake_jobs, trained, bar):
+    fake_jobs.add(StateChanged, state="queued", attempt=2)
+    fake_jobs.add(StateChanged, state="running", attempt=3)
+    with pytest.raises(JobUnfinished):
+        trained.wait(timeout=0.05)
+    fake_jobs.prepared(step=4, max_steps=9, attempt=3)
+    with pytest.raises(JobUnfinished):
+        trained.wait(timeout=0.05)
+    assert bar == [("pip: preparing", None), ("pip: step 4 of 9", 4 / 9)]
+
+
 def test_a_queued_job_says_whether_anything_is_before_it():
     queued = dataclasses.replace(INFO, state="queued", position=0)
     assert job_reports.short_state(queued) == "starting"
     assert job_reports.short_state(dataclasses.replace(queued, position=2)) == "queued, 2 jobs before it"
     assert job_reports.short_state(dataclasses.replace(queued, position=None)) == "queued"
+    assert job_reports.short_state(dataclasses.replace(queued, position=None, pid=7)) == "starting"
+
+
+def test_the_status_of_a_model_kernel_speaks_of_jobs_in_the_same_words():
+    jobs = (
+        RunningJob(name="fox", state="running"),
+        RunningJob(name="owl", state="queued"),
+        RunningJob(name="hare", state="queued", position=2),
+    )
+    assert [row[1] for row in reports._jobs(jobs).rows] == ["running", "starting", "queued, 2 jobs before it"]
 
 
 def test_no_words_of_others_steer_a_terminal():
@@ -318,6 +457,17 @@ def test_what_can_not_be_waited_for(job):
 
 
 # --- how it looks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "shown"), [("running", True), ("paused", True), ("succeeded", False)])
+def test_it_shows_its_learning_rate_as_long_as_it_may_go_on(fake_jobs, job, state, shown):
+    fake_jobs.info = dataclasses.replace(INFO, state=state, learning_rate=3e-3)
+    assert ("learning rate  0.003" in job._repr_mimebundle_()["text/plain"]) is shown
+
+
+def test_before_it_begins_it_shows_the_steps_that_are_asked_for(fake_jobs, job):
+    fake_jobs.info = dataclasses.replace(INFO, state="queued", step=10, options=JobOptions(max_steps=900))
+    assert "░░░░░░░░░░░░░░░░░░░░ 10 of 900" in job._repr_mimebundle_()["text/plain"]
 
 
 def test_it_shows_itself_with_the_line_to_use_it(fake_jobs, job, monkeypatch):
@@ -350,13 +500,17 @@ def test_the_reason_of_a_failure_is_shown_as_text(fake_jobs, job):
     assert "/jobs/pip/log.txt" in shown["text/plain"]
 
 
-def test_where_nobody_can_tell_it_shows_itself_as_it_was(fake_jobs, job, model_kernel):
-    model_kernel.close()
+def test_where_nobody_can_tell_it_shows_itself_as_it_was(fake_jobs, job, monkeypatch):
+    def nobody(_settings):
+        message = "it gives no answer"
+        raise ModelKernelError(message)
+
+    monkeypatch.setattr(job_records.launcher, "running", nobody)
     assert repr(job) == "<Job pip: running, step 0>"
 
 
 def test_nothing_is_evaluated_before_the_first_checkpoint(job):
-    with pytest.raises(JobError, match="pip has no checkpoint yet"):
+    with pytest.raises(JobError, match=r"pip has no checkpoint yet: wait for the first \(job\.wait\(\)\)"):
         job.evaluate(["x"])
 
 
@@ -366,10 +520,47 @@ def test_it_is_evaluated_on_rows_made_as_those_of_its_training(fake_jobs, job, m
     fake_jobs.info = dataclasses.replace(INFO, result="storyteller+pip", columns=columns)
     seen = []
     monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: seen.append((arguments, options)))
-    job.evaluate(["x"], labels=False, **given)
+    rows = [{"review": "x", "label": "y"}]
+    job.evaluate(rows, labels=False, **given)
     ((arguments, options),) = seen
-    assert arguments == ("storyteller+pip", ["x"])
+    assert arguments == ("storyteller+pip", rows)
     assert (options.get("prompt"), options.get("completion")) == used
+
+
+def test_data_without_the_columns_of_its_training_are_refused_in_its_words(fake_jobs, job):
+    columns = {"prompt": "Review: {review}\n" + 50 * "-", "completion": " {label}"}
+    fake_jobs.info = dataclasses.replace(INFO, result="storyteller+pip", columns=columns)
+    with pytest.raises(InvalidRequest) as raised:
+        job.evaluate([{"comment": "x", "label": "y"}])
+    assert raised.value.message.startswith("pip was trained with prompt='Review: {review}\\n---")
+    assert raised.value.message.endswith(
+        "…' and completion=' {label}', and these data have 'comment', 'label': give prompt= and completion= for these data"
+    )
+
+
+def test_data_that_can_be_read_only_once_are_evaluated_whole(fake_jobs, job, monkeypatch):
+    fake_jobs.info = dataclasses.replace(INFO, result="storyteller+pip", columns={"text": "story"})
+    seen = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda _model, data, **_options: seen.extend(data))
+    job.evaluate({"story": each} for each in ("a fox", "an owl"))
+    assert seen == [{"story": "a fox"}, {"story": "an owl"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ({}, {"chat": False, "max_length": 64, "too_long": "drop"}),
+        ({"max_length": 8, "chat": None}, {"chat": None, "max_length": 8, "too_long": "drop"}),
+    ],
+)
+def test_it_is_evaluated_as_it_was_trained(fake_jobs, job, monkeypatch, given, used):
+    fake_jobs.info = dataclasses.replace(
+        INFO, result="storyteller+pip", options=JobOptions(chat=False, too_long="drop"), chosen={"max_length": 64}
+    )
+    seen = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_arguments, **options: seen.append(options))
+    job.evaluate(["x"], **given)
+    assert seen == [used]
 
 
 # --- its end --------------------------------------------------------------------------------------------------------
@@ -386,6 +577,16 @@ def test_whoever_is_there_is_asked_before_it_is_deleted(fake_jobs, model_kernel,
     assert model_kernel.requests("/v1/jobs/forget") == [{"job": "1f"}] * deleted
 
 
-def test_by_force_it_is_deleted_without_a_question(job, model_kernel):
+@pytest.mark.parametrize("how", [{"state": "running"}, {"state": "queued", "pid": 7}])
+def test_a_job_that_runs_is_not_deleted_and_nobody_is_asked(fake_jobs, job, model_kernel, monkeypatch, how):
+    monkeypatch.setattr(fine_tuning_job, "agreed", lambda *_: pytest.fail("somebody was asked"))
+    fake_jobs.info = dataclasses.replace(INFO, **how)
+    with pytest.raises(JobInUse, match="the job pip runs: stop or cancel it first"):
+        job.delete()
+    assert model_kernel.requests("/v1/jobs/forget") == []
+
+
+def test_by_force_it_is_deleted_without_a_question(fake_jobs, job, model_kernel):
+    fake_jobs.info = dataclasses.replace(INFO, state="failed")
     assert job.delete(force=True)
     assert model_kernel.requests("/v1/jobs/forget") == [{"job": "1f"}]

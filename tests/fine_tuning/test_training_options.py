@@ -47,7 +47,7 @@ def test_options_that_are_lists_become_tuples():
         ({"lora": 8}, "lora is a dict such as {'rank': 16}, not 8"),
         ({"lora": {"rank": 0}}, "lora.rank must be at least 1"),
         ({"lora": {"rank": 8.5}}, "lora.rank must be a whole number, not 8.5"),
-        ({"lora": {"rank": 8}, "method": "full"}, "lora belongs to method='lora'"),
+        ({"lora": {"rank": 8}, "method": "full"}, "options of LoRA belong to the method lora"),
         ({"method": "qlora"}, "method is one of lora, full, not 'qlora'; did you mean lora?"),
         ({"too_long": "trim"}, "too_long is one of split, cut, drop, refuse"),
         ({"dtype": "fp16"}, "dtype is one of"),

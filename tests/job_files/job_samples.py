@@ -1,12 +1,14 @@
-"""A job to look at, and events as an attempt records them."""
+"""A job to look at, and events as its attempts record them."""
 
 from __future__ import annotations
 
+from gpt_notebook.job_events import CheckpointSaved, Prepared, Probed, StateChanged, StepDone, Validated
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec
+from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import Estimate, JobOptions, JobRequest
 
 DIGEST = "0" * 64
-ESTIMATE = Estimate(bytes=10, weights=4, training_state=4, activations=2, seconds=None, steps=9, tokens=90, free=100)
+ESTIMATE = Estimate(bytes=10, weights=4, training_state=4, activations=2, seconds=1.5, steps=9, tokens=90, free=100)
 
 
 def make_job(home, name="pip", **options):
@@ -53,8 +55,9 @@ def prepared_fields(step, *, max_steps=30, **chosen):
     }
 
 
-def validated_fields(step, loss, *, best=True):
-    return {"step": step, "loss": loss, "perplexity": 2.0, "accuracy": 0.5, "tokens": 9, "seconds": 0.1, "best": best}
+def validated_fields(step, loss, **fields):
+    measured = {"step": step, "loss": loss, "perplexity": 2.0, "accuracy": 0.5, "tokens": 9, "seconds": 0.1}
+    return measured | {"best": True} | fields
 
 
 def write_adapter(place, *, step=1):
@@ -71,3 +74,35 @@ def contents(step):
         "rng_state.pth": b"rng %d" % step,
         "trainer_state.json": b"{}",
     }
+
+
+class Attempt:
+    """An attempt of a job as its events tell it; the losses say which attempt has done a step."""
+
+    def __init__(self, directory, *, begins=0, measured_on=None, **chosen):
+        self.directory, self.step, self.measured_on = directory, begins, measured_on
+        self.number = Journal.next_attempt(directory.events)
+        self.events = Journal(directory.events, attempt=self.number)
+        self.events.write(StateChanged, state="running")
+        self.events.write(Prepared, **prepared_fields(begins, **chosen))
+
+    def steps(self, count, *, save_at=()):
+        for _ in range(count):
+            self.step += 1
+            self.events.write(StepDone, **step_fields(self.step, loss=float(self.number)))
+            if self.step % 5 == 0:
+                fields = validated_fields(self.step, 10.0 * self.number, measured_on=self.measured_on)
+                self.events.write(Validated, **fields)
+                self.events.write(Probed, step=self.step, index=0, prompt="Once", text=str(self.number))
+            if self.step in save_at:
+                self.saved(self.step)
+        return self
+
+    def saved(self, step, **fields):
+        self.events.write(CheckpointSaved, step=step, bytes=1, digest="d", seconds=0.1, **fields)
+
+    def dies(self, *, torn=b""):
+        self.events.close()
+        if torn:
+            with self.directory.events.open("ab") as file:
+                file.write(torn)

@@ -10,12 +10,13 @@ import pytest
 from job_samples import contents, make_job, step_fields, write_adapter
 
 from gpt_notebook import adapter_files
+from gpt_notebook.job_events import StateChanged, StepDone
 from gpt_notebook.job_files import reserve
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.disk import Disk
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_files.manifest import Manifest
-from gpt_notebook.job_protocol import CheckpointInfo, StateChanged, StepDone
+from gpt_notebook.job_protocol import CheckpointInfo
 
 LASTING = {"adapter_config.json", "adapter_model.safetensors"}
 RESUME = {"optimizer.pt", "rng_state.pth", "trainer_state.json"}
@@ -74,10 +75,10 @@ def test_directories_in_a_checkpoint_are_part_of_it(checkpoints):
         (place / "tokenizer/more/words.json").write_text("[]")
         (place / "tokenizer/optimizer.json").write_text("{}")
 
-    checkpoints.save(1, write, resume_files=["optimizer*"])
+    checkpoints.save(1, write)
     assert checkpoints.verify(1)
     assert files(checkpoints.path(1)) == {"tokenizer/more/words.json", "tokenizer/optimizer.json", "manifest.json"}
-    checkpoints.save(2, write, resume_files=["optimizer*"])
+    checkpoints.save(2, write)
     assert checkpoints.prune(keep_last=1) == [1]
     assert files(checkpoints.path(1)) == {"tokenizer/more/words.json", "manifest.json"}
     assert checkpoints.verify(1)
@@ -117,10 +118,10 @@ def test_one_byte_less_or_another_and_an_older_one_is_taken(checkpoints, name, h
         b"[]",
         b"\xff",
         b"[" * 100_000,
-        b'{"step": 20, "time": 1, "digest": "", "lasting": {"x": 1}, "resume": {}, "let_go": []}',
-        b'{"step": 20, "time": 1, "digest": "", "lasting": {}, "resume": {}, "let_go": ["../../../job.json"]}',
-        b'{"step": 20, "time": 1, "digest": "", "lasting": {}, "resume": {}, "let_go": ["/etc/passwd"]}',
-        b'{"step": 10, "time": 1, "digest": "", "lasting": {}, "resume": {}, "let_go": []}',
+        b'{"step": 20, "digest": "", "lasting": {"x": 1}, "resume": {}, "let_go": []}',
+        b'{"step": 20, "digest": "", "lasting": {}, "resume": {}, "let_go": ["../../../job.json"]}',
+        b'{"step": 20, "digest": "", "lasting": {}, "resume": {}, "let_go": ["/etc/passwd"]}',
+        b'{"step": 10, "digest": "", "lasting": {}, "resume": {}, "let_go": []}',
     ],
 )
 def test_a_manifest_that_is_none_makes_no_checkpoint(directory, checkpoints, text):
@@ -165,12 +166,12 @@ def test_of_a_model_everything_goes(directory, checkpoints):
     assert len(list(directory.checkpoints.iterdir())) == 3
 
 
-def test_the_newest_that_can_be_gone_on_from_is_another_than_the_newest(checkpoints):
+def test_one_whose_resume_state_went_is_not_gone_on_from(checkpoints):
     save(checkpoints, 10, 20)
     checkpoints.prune(keep_last=1)
     checkpoints.forget(20)
     assert checkpoints.newest() is None
-    assert checkpoints.newest(resume=False) == checkpoints.path(10)
+    assert checkpoints.steps() == [10]
 
 
 def test_a_damaged_one_of_a_way_that_was_left_takes_no_place_from_those_that_are_whole(directory):
@@ -181,6 +182,15 @@ def test_a_damaged_one_of_a_way_that_was_left_takes_no_place_from_those_that_are
     save(resumed, 15)
     resumed.prune(keep_last=1)
     assert resumed.newest() == resumed.path(15)
+
+
+def test_a_manifest_in_which_another_version_says_more_is_read(checkpoints):
+    save(checkpoints, 10)
+    path = checkpoints.path(10) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "time": 1.5}))
+    assert checkpoints.newest() == checkpoints.path(10)
+    assert checkpoints.let_go(10)
+    assert checkpoints.verify(10)
 
 
 def test_saved_again_a_step_has_what_was_saved_last(directory, checkpoints):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import stat
@@ -79,11 +80,47 @@ def test_a_spec_that_cannot_be_written_leaves_the_old_one_alone(tmp_path, monkey
     assert [each.name for each in directory.path.iterdir()] == ["job.json"]
 
 
-def test_a_job_that_was_moved_takes_its_new_name(tmp_path):
-    make_job(tmp_path, "pip").path.rename(tmp_path / "jobs/ann")
-    directory = JobDirectory(tmp_path / "jobs/ann")
-    directory.rename_spec()
-    assert directory.spec().name == "ann"
+def test_a_job_keeps_its_id_under_another_name(tmp_path):
+    job = make_job(tmp_path, "pip")
+    before, renamed = job.spec(), job.rename("ann")
+    assert renamed.path == tmp_path / "jobs/ann"
+    assert (renamed.spec().name, renamed.spec().id) == ("ann", before.id)
+    assert not job.exists()
+
+
+def test_a_job_that_cannot_be_renamed_keeps_its_name(tmp_path, monkeypatch):
+    job = make_job(tmp_path, "pip")
+    before = job.spec()
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gpt_notebook.job_files.disk.Disk.write", full)
+    with pytest.raises(OSError, match="No space"):
+        job.rename("ann")
+    assert (jobs_in(tmp_path), job.spec()) == ([job], before)
+
+
+def test_what_is_below_home_is_found_after_home_was_moved(tmp_path):
+    home = tmp_path / "home"
+    job = make_job(home)
+    below = dataclasses.replace(
+        job.spec(), source=str(home / "jobs/owl/checkpoints/6"), adapter=str(home / "adapters/ann")
+    )
+    job.write_spec(below)
+    assert job.spec() == below
+    home.rename(tmp_path / "moved")
+    moved = JobDirectory(tmp_path / "moved/jobs/pip").spec()
+    assert moved.source == str(tmp_path / "moved/jobs/owl/checkpoints/6")
+    assert moved.adapter == str(tmp_path / "moved/adapters/ann")
+
+
+def test_a_home_that_is_a_link_is_the_same_home(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "home").symlink_to("real")
+    job = make_job(tmp_path / "home")
+    job.write_spec(dataclasses.replace(job.spec(), source=str(tmp_path / "real/models/owl")))
+    assert job.spec().source == str(tmp_path / "home/models/owl")
 
 
 def test_a_copy_of_a_job_is_a_job_of_its_own(tmp_path):
@@ -93,6 +130,15 @@ def test_a_copy_of_a_job_is_a_job_of_its_own(tmp_path):
     assert copy.name == "ann"
     assert copy.id not in ("", original.spec().id)
     assert copy.id == JobDirectory(tmp_path / "jobs/ann").spec().id
+
+
+@pytest.mark.parametrize("renamed", ["pip", "ann"])
+def test_no_two_jobs_have_one_id_when_one_is_renamed_that_was_copied(tmp_path, renamed):
+    shutil.copytree(make_job(tmp_path, "pip").path, tmp_path / "jobs/ann")
+    before = {JobDirectory(tmp_path / "jobs" / name).spec().id for name in ("pip", "ann")}
+    JobDirectory(tmp_path / "jobs" / renamed).rename("fox")
+    assert len(before) == 2
+    assert {job.spec().id for job in jobs_in(tmp_path)} == before
 
 
 def test_the_best_step_is_the_one_that_adapters_are_found_by(tmp_path):

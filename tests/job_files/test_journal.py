@@ -13,9 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from job_samples import ESTIMATE, prepared_fields, step_fields, validated_fields
 
-from gpt_notebook.job_files import journal, lines, reserve
-from gpt_notebook.job_files.journal import KNOWN, Journal, Reader, read
-from gpt_notebook.job_protocol import (
+from gpt_notebook.job_events import (
     CheckpointPruned,
     CheckpointSaved,
     CommandDone,
@@ -27,6 +25,8 @@ from gpt_notebook.job_protocol import (
     StepDone,
     Validated,
 )
+from gpt_notebook.job_files import journal, lines, reserve
+from gpt_notebook.job_files.journal import KNOWN, Journal, Reader, read
 
 SAMPLES = [
     (
@@ -69,12 +69,12 @@ def test_every_event_comes_back_as_it_was_written(path):
     assert written[1].estimate == ESTIMATE
 
 
-def test_a_number_that_is_none_becomes_none_as_json_has_no_word_for_it(path):
+def test_a_measure_that_is_no_number_becomes_none_as_json_has_no_word_for_it(path):
     with Journal(path, attempt=1) as events:
-        fields = {**step_fields(1, loss=float("nan")), "grad_norm": float("inf")}
-        written = events.write(StepDone, **fields)
-    assert (written.loss, written.grad_norm) == (None, None)
-    assert list(read(path)) == [written]
+        step = events.write(StepDone, **step_fields(1) | {"grad_norm": float("inf")})
+        validated = events.write(Validated, **validated_fields(1, float("nan")))
+    assert (step.grad_norm, validated.loss, validated.accuracy) == (None, None, 0.5)
+    assert list(read(path)) == [step, validated]
     assert "NaN" not in path.read_text()
 
 
@@ -135,6 +135,24 @@ def test_cut_off_at_any_byte_all_whole_events_are_there_and_numbers_go_on(path):
         # One that lacks only its newline has been finished now.
         assert number == before + 1 + (cut + 1 in ends)
         assert numbers(path) == list(range(1, number + 1))
+
+
+@pytest.mark.parametrize(("torn", "number"), [('{"number": 2, "m": "%s', 1), ('{"number": 2, "m": "%s"}', 2)])
+def test_a_torn_line_of_many_blocks_is_put_together_as_it_was_written_and_read_once(path, monkeypatch, torn, number):
+    monkeypatch.setattr(lines, "BLOCK", 1000)
+    write_notes(path, "a")
+    line = (torn % "".join(map(str, range(20_000)))).encode()
+    with path.open("ab") as file:
+        file.write(line)
+    blocks, tried = [], []
+    pread, parsed = os.pread, lines.parsed
+    monkeypatch.setattr(os, "pread", lambda *where: blocks.append(pread(*where)) or blocks[-1])
+    monkeypatch.setattr(lines, "parsed", lambda line: tried.append(line) or parsed(line))
+    with path.open("rb") as file:
+        found, is_torn = lines.last(file.fileno())
+    assert (found["number"], is_torn) == (number, True)
+    assert tried[0] == line
+    assert sum(map(len, blocks)) <= path.stat().st_size + 1
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -275,9 +293,9 @@ def test_when_the_reserve_is_used_up_that_is_said(path, full_disk):
     with Journal(path, attempt=1) as events:
         full_disk()
         for _ in range(20):
-            events.write(Noted, message="x" * 10_000, sync=True)
+            events.write(StateChanged, state="paused", message="x" * 10_000)
         with pytest.raises(OSError, match="No space"):
-            events.write(Noted, message="x" * reserve.BYTES, sync=True)
+            events.write(StateChanged, state="paused", message="x" * reserve.BYTES)
     assert numbers(path) == list(range(1, 21))
 
 
@@ -302,8 +320,6 @@ def test_what_must_outlast_a_power_cut_is_synced_and_what_comes_often_is_not(pat
                 lasting.add(cls)
                 synced.clear()
         assert lasting == {StateChanged, Prepared, CheckpointSaved, CheckpointPruned, CommandDone, MemoryShort}
-        events.write(Noted, message="this one, too", sync=True)
-        assert synced
 
 
 @pytest.mark.parametrize(
@@ -312,6 +328,7 @@ def test_what_must_outlast_a_power_cut_is_synced_and_what_comes_often_is_not(pat
         (StepDone, step_fields(1), {"loss": "low"}),
         (StepDone, step_fields(1), {"step": "1"}),
         (StepDone, step_fields(1), {"step": True}),
+        (StepDone, step_fields(1), {"loss": None}),
         (StateChanged, {"state": "paused"}, {"time": None}),
         (StateChanged, {"state": "paused"}, {"state": 3}),
         (Prepared, prepared_fields(0), {"max_steps": [3]}),

@@ -10,10 +10,10 @@ import pytest
 from job_samples import contents, make_job, step_fields, write_adapter
 from power_cuts import Recording, Volume
 
+from gpt_notebook.job_events import StepDone
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import StepDone
 
 CUTS = [0.0, 1.0, 0.5, 0.9, 1.0]
 """Which share of the changes of directories lasts: a cut for each, with other draws of what becomes of files."""

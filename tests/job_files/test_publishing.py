@@ -8,7 +8,7 @@ from job_samples import make_job, write_adapter
 from gpt_notebook import adapter_places
 from gpt_notebook.errors import ModelNotFound
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.publishing import checkpoint, publish, taken, withdraw
+from gpt_notebook.job_files.publishing import checkpoint, publish, remove_left, republish, taken, withdraw
 
 
 @pytest.fixture
@@ -72,6 +72,34 @@ def test_a_name_is_taken_by_a_job_an_adapter_or_a_model(directory):
         (home / place).mkdir()
         (home / place / f"in-{place}").symlink_to("nowhere")
         assert taken(home, f"in-{place}") == home / place / f"in-{place}"
+
+
+def test_a_link_to_a_job_of_its_name_that_is_gone_takes_no_name(directory):
+    home = directory.home
+    for place in ("adapters", "models"):
+        (home / place).mkdir()
+    (home / "adapters/ann").symlink_to("../jobs/ann")
+    (home / "models/ann").symlink_to("../jobs/ann/checkpoints/20")
+    (home / "adapters/own").symlink_to("../jobs/other")
+    publish(directory, "lora", 20)
+    assert taken(home, "ann") is None
+    assert taken(home, "own") is not None
+    remove_left(home)
+    assert sorted(each.name for each in (home / "adapters").iterdir()) == ["own", "pip"]
+    assert list((home / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_result_that_was_never_published_is(tmp_path, method):
+    found = make_job(tmp_path, method=method)
+    republish(found)
+    assert taken(tmp_path, "pip") == found.path
+    assert not (tmp_path / "adapters").exists()
+    for step in (10, 20):
+        Checkpoints(found).save(step, write_adapter)
+    republish(found)
+    link = tmp_path / ("adapters" if method == "lora" else "models") / "pip"
+    assert link.resolve() == (found.path if method == "lora" else found.checkpoints / "20")
 
 
 def test_steps_of_a_model_have_names_and_an_endpoints_is_left_alone(directory, tmp_path):

@@ -24,6 +24,7 @@ def infos(monkeypatch):
         dataclasses.replace(INFO, id="2f", name="tale", state="paused", reason="user", result="storyteller+tale"),
     ]
     monkeypatch.setattr(job_records, "infos", lambda: found)
+    monkeypatch.setattr(job_records, "latest", lambda known: next(each for each in found if each.id == known.id))
     monkeypatch.setattr(model_names, "PATIENCE", 10.0)
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gpt_notebook import template_process
-from gpt_notebook.errors import InvalidRequest, ModelUnsafe
+from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelUnsafe
 from gpt_notebook.model_kernel import chat
 from gpt_notebook.protocol import ChatMessage
 from gpt_notebook.template_process import TemplateProcess
@@ -112,6 +112,27 @@ def test_a_template_that_fails_gives_its_reason_in_one_line(render, template, re
 def test_a_template_cannot_take_all_memory(render, template, much):
     with pytest.raises(ModelUnsafe, match=f"too much {much}"):
         render(with_template(template), STORY)
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [("raise SystemExit(1)", "it ended at once"), ("import sys; sys.stdin.read()", r"it was not ready after 0.2 s")],
+)
+def test_a_process_that_does_not_start_is_not_blamed_on_the_template(tokenizer, tmp_path, monkeypatch, program, why):
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\n{program}\n")
+    python.chmod(0o700)
+    templates = TemplateProcess()
+    with monkeypatch.context() as patched:
+        patched.setattr(template_process, "START_SECONDS", 0.2 if "ready" in why else 60.0)
+        patched.setattr(sys, "executable", str(python))
+        with pytest.raises(GptNotebookError, match=rf"process for chat templates did not start \({why}\)") as raised:
+            chat.render(tokenizer, STORY, templates)
+    assert not isinstance(raised.value, ModelUnsafe)
+    try:
+        assert "Be brief." in chat.render(tokenizer, STORY, templates).text
+    finally:
+        templates.close()
 
 
 def test_after_a_template_that_was_stopped_the_next_one_works(render, tokenizer, monkeypatch):

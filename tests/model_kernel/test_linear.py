@@ -203,14 +203,16 @@ def test_rows_of_a_mixed_pass_say_what_each_says_alone_with_peft(family, tiny, m
 
 def test_rows_of_the_base_keep_their_bits_beside_adapters_and_after_them(tiny, models, adapter):
     model, (first, second) = wait_for(load_with(models, tiny(), adapter(), adapter(seed=1)))
-    before = logits(model)
+    with linear.passing():
+        before = logits(model)
     with linear.passing([(first, slice(0, 12)), (second, torch.arange(36, 48))]):
         mixed = logits(model)
     assert torch.equal(mixed[1:3], before[1:3])
     assert not torch.allclose(mixed[0], before[0], atol=0.1)
     assert not torch.allclose(mixed[3], before[3], atol=0.1)
     models.adapters.clear()
-    assert torch.equal(logits(model), before)
+    with linear.passing():
+        assert torch.equal(logits(model), before)
 
 
 @needs_packing
@@ -240,6 +242,19 @@ def test_the_head_sees_the_rows_that_reach_it(tiny, models, adapter):
         found = logits(model, logits_to_keep=1)
     assert torch.allclose(found[2:], expected[2:], atol=1e-5)
     assert not torch.allclose(found[:2], expected[:2], atol=0.1)
+
+
+def test_gpt2s_activation_is_its_own_and_inside_of_a_pass_the_same_in_one_go(tiny, models):
+    module = wait_for(load(models, tiny("gpt2"))).module
+    activation = module.transformer.h[0].mlp.act
+    x = torch.linspace(-8, 8, 1001)
+    plain = type(activation).forward(activation, x)
+    assert torch.equal(activation(x), plain)
+    with linear.passing():
+        fused = activation(x)
+    assert not torch.equal(fused, plain)
+    torch.testing.assert_close(fused, plain, atol=1e-6, rtol=1e-5)
+    assert torch.equal(activation(x), plain)
 
 
 def test_a_block_holds_for_its_thread_only_and_ends_with_an_error(tiny, models, adapter):

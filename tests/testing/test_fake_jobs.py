@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gpt_notebook.errors import ModelNotFound
-from gpt_notebook.job_protocol import (
-    CheckpointSaved,
-    CommandRequest,
-    EventsRequest,
-    JobOptions,
-    JobRequest,
-    Probed,
-    StateChanged,
-    StepDone,
-)
+from gpt_notebook.job_events import CheckpointSaved, Probed, StateChanged, StepDone
+from gpt_notebook.job_protocol import CommandRequest, EventsRequest, JobOptions, JobRequest
 from gpt_notebook.testing import FakeEngine, Gate, serving
 
 

@@ -10,6 +10,7 @@ from model_kernel.tiny_models import byte_level_tokenizer, class_of, config_of
 from gpt_notebook.training import measures
 from gpt_notebook.training.measures import Measured
 from gpt_notebook.training.samples import collate, samples
+from training.in_this_process import InThisProcess
 
 ROWS = [
     {"prompt": "Once upon a time", "completion": " was a fox"},
@@ -21,7 +22,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def found():
-    return samples.encode(ROWS, byte_level_tokenizer(), max_length=60)
+    return samples.encode(ROWS, byte_level_tokenizer(), max_length=60, templates=InThisProcess())
 
 
 def model_of(family, **config):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gpt_notebook.job_events import CheckpointSaved, CommandDone, Prepared, StateChanged, StepDone
 from gpt_notebook.job_files import commands
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CheckpointSaved, CommandDone, Prepared, StateChanged, StepDone
 from training.tiny_jobs import command_at, events, make_job, rows, same, train, weights
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpt_notebook.job_events import CheckpointPruned, CheckpointSaved, MemoryShort, Prepared, StateChanged, StepDone
+from gpt_notebook.job_files import publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_protocol import CheckpointPruned, CheckpointSaved, MemoryShort, Prepared, StateChanged, StepDone
 from gpt_notebook.training import loss
 from gpt_notebook.training.trainer import JobTrainer
 from training.tiny_jobs import before_passes, events, make_job, rows, same, train, weights
@@ -128,6 +129,22 @@ def test_a_full_disk_pauses_the_job_and_leaves_what_there_was(make, monkeypatch)
     assert same(weights(whole, 8), weights(pip, 8))
 
 
+def test_what_was_saved_when_the_disk_got_full_is_found_when_there_is_room(make, monkeypatch, method):
+    pip = make(method=method, max_steps=3)
+    place = pip.home / ("adapters" if method == "lora" else "models") / "pip"
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "publish", full)
+        outcome = train(pip)
+    assert (outcome.reason, events(pip, CheckpointSaved)[-1].step, place.exists()) == ("disk_full", 3, False)
+    assert "the checkpoint of step 3 is good" in outcome.message
+    assert train(pip).state == "succeeded"
+    assert place.resolve() == (pip.path if method == "lora" else pip.checkpoints / "3")
+
+
 def test_a_full_disk_of_which_torch_says_nothing_is_found_out(make, monkeypatch):
     pip = make()
     write, write_bytes = JobTrainer.write_checkpoint, Path.write_bytes
@@ -210,9 +227,7 @@ def test_weights_that_are_no_numbers_are_not_saved(make, monkeypatch):
         before_passes(patched, spoil)
         outcome = train(pip)
     assert (outcome.state, outcome.reason) == ("failed", "not_finite")
-    assert outcome.message.startswith(
-        "after step 6 weights are no numbers any more; the next attempt goes on from step 3"
-    )
+    assert outcome.message.startswith("after step 6 weights are NaN or infinite; the next attempt goes on from step 3")
     assert [each.name for each in pip.checkpoints.iterdir()] == ["3"]
 
 
@@ -222,7 +237,7 @@ def test_a_model_that_computes_no_numbers_is_refused_in_a_line(make, monkeypatch
     monkeypatch.setattr(loss, "summed", lambda *each: summed(*each) * float("nan"))
     outcome = train(pip)
     assert (outcome.state, outcome.reason) == ("failed", "not_finite")
-    assert outcome.message.startswith("after step 0 the loss is nan; the model computes no numbers")
+    assert outcome.message.startswith("after step 0 the loss is nan; the model computes NaN or infinity")
 
 
 def test_any_other_error_is_one_line_and_the_last_step_is_kept(make, monkeypatch, capfd):

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 import warnings
 
 import peft
@@ -18,13 +14,9 @@ import transformers
 from model_kernel import tiny_models
 
 from gpt_notebook import adapter_places, template_process
-from gpt_notebook.job_files import lock
-from gpt_notebook.job_files.directory import Stretch
-from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import (
+from gpt_notebook.job_events import (
     CheckpointPruned,
     CheckpointSaved,
-    LoraOptions,
     Noted,
     Prepared,
     Probed,
@@ -32,6 +24,8 @@ from gpt_notebook.job_protocol import (
     StepDone,
     Validated,
 )
+from gpt_notebook.job_files.directory import EarlierRequest
+from gpt_notebook.job_protocol import JobOptions, LoraOptions
 from gpt_notebook.training import probes, random_state
 from gpt_notebook.training.trainer import JobTrainer
 from training.tiny_jobs import CPU, before_passes, events, make_job, queue, rows, same, train, weights
@@ -155,6 +149,28 @@ def test_it_validates_before_the_first_step_and_at_the_end_and_knows_the_best(tm
     assert {each.step: each.loss for each in events(pip, CheckpointSaved)}[best.step] == best.loss
 
 
+def test_on_other_samples_the_best_and_the_patience_begin_anew(tmp_path, tiny_base):
+    options = {"batch_size": 2, "learning_rate": 1e-2, "save_every": 1, "validate_every": 2, "keep_last": 9}
+    pip = make_job(tmp_path, tiny_base, rows(8), max_steps=3, validation_share=0.25, **options)
+    assert train(pip).state == "succeeded"
+    earlier = events(pip, Validated)
+    assert [each.step for each in earlier] == [0, 2, 3]
+    spec = pip.spec()
+    forced = dataclasses.replace(spec.request, options=JobOptions(max_steps=6, validation_share=0.5, **options))
+    pip.write_spec(dataclasses.replace(spec, request=forced, before=(EarlierRequest(until=3, request=spec.request),)))
+    queue(pip)
+    assert train(pip).state == "succeeded"
+    later = events(pip, Validated)[len(earlier) :]
+    assert [each.step for each in later] == [3, 4, 6]
+    assert later[0].best
+    assert {each.measured_on for each in earlier} == {spec.request.measured_on}
+    assert {each.measured_on for each in later} == {forced.measured_on}
+    assert pip.best_step() == min(later, key=lambda each: each.loss).step
+    queue(pip)
+    train(pip)
+    assert len(events(pip, Validated)) == len(earlier) + len(later), "what was measured on them is not measured again"
+
+
 def test_it_ends_early_when_nothing_gets_better(tmp_path, tiny_base):
     pip = make_job(
         tmp_path,
@@ -187,7 +203,7 @@ def test_probes_are_told_from_before_the_first_step_on_and_change_nothing(make):
 def test_a_probe_is_what_the_model_generates(tiny_base):
     model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base).train()
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_base)
-    state = random_state.taken(CPU)["cpu"]
+    state = random_state.captured(CPU)["cpu"]
     (text,) = probes.continuations(model, tokenizer, ["the fox"], max_new_tokens=5, context_length=64)
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)
@@ -199,8 +215,18 @@ def test_a_probe_is_what_the_model_generates(tiny_base):
 def test_a_probe_longer_than_the_context_is_gone_on_from_its_end(tiny_base):
     model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_base)
-    found = list(probes.continuations(model, tokenizer, ["the fox " * 100, ""], max_new_tokens=500, context_length=64))
-    assert len(found) == 2
+    text = "a story " + "the fox " * 100
+    end = tokenizer.decode(tokenizer(text)["input_ids"][-(64 - 20) :])
+    assert len(tokenizer(end)["input_ids"]) == 64 - 20
+    whole, ended = probes.continuations(model, tokenizer, [text, end], max_new_tokens=20, context_length=64)
+    assert whole == ended
+
+
+def test_a_probe_of_nothing_and_one_for_more_than_the_context_are_gone_on_from(tiny_base):
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_base)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_base)
+    texts = list(probes.continuations(model, tokenizer, ["", "the fox"], max_new_tokens=500, context_length=64))
+    assert all(texts)
 
 
 def test_what_is_to_be_known_of_the_data_is_noted_once(tmp_path, tiny_base):
@@ -235,8 +261,19 @@ def test_training_arguments_reach_transformers(make, monkeypatch):
     seen = []
     with monkeypatch.context() as patched:
         before_passes(patched, lambda trainer: seen.append((trainer.args.weight_decay, trainer.args.max_grad_norm)))
-        train(make(training_arguments={"weight_decay": 0.25, "max_grad_norm": 3.0, "label_smoothing_factor": 0.1}))
+        train(make(training_arguments={"weight_decay": 0.25, "max_grad_norm": 3.0}))
     assert set(seen) == {(0.25, 3.0)}
+
+
+def test_labels_that_are_smoothed_make_another_loss(make):
+    plain, smoothed = (
+        make("plain", max_steps=1),
+        make("smoothed", max_steps=1, training_arguments={"label_smoothing_factor": 0.5}),
+    )
+    train(plain)
+    train(smoothed)
+    (one,), (other,) = events(plain, StepDone), events(smoothed, StepDone)
+    assert one.loss != pytest.approx(other.loss, rel=1e-3)
 
 
 def test_a_model_that_fills_gaps_cannot_be_trained(make, tmp_path):
@@ -276,7 +313,7 @@ def test_half_precision_that_is_slow_here_is_refused(make):
 
 @pytest.mark.parametrize("family", ["llama", "gpt_neox", "gemma2", "bloom", "qwen3"])
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_other_families(make, tmp_path, family, method):
+def test_every_kind_of_family_can_be_trained(make, tmp_path, family, method):
     base = tiny_models.save(tmp_path / family, family)
     pip = make(base=base, method=method, max_steps=2)
     assert train(pip).state == "succeeded"
@@ -301,97 +338,11 @@ def test_fewer_epochs_than_are_done_are_refused_where_other_values_were_forced_o
     spec = pip.spec()
     options = dataclasses.replace(spec.request.options, max_steps=None, epochs=0.5)
     request = dataclasses.replace(spec.request, options=options)
-    pip.write_spec(dataclasses.replace(spec, request=request, before=(Stretch(until=4, request=spec.request),)))
+    pip.write_spec(dataclasses.replace(spec, request=request, before=(EarlierRequest(until=4, request=spec.request),)))
     assert "4 steps are done, and 2 are asked for: ask for more" in failure(pip)
 
 
-# --- its process ---------------------------------------------------------------------------------------------------
-
-
-def test_two_processes_never_have_the_same_job(make):
-    pip = make()
-    held = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(pip.path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
-    )
-    try:
-        assert held.stdout.readline() == "held\n"
-        late = start(pip)
-        assert late.wait() == 1
-        assert "another process has the job" in pip.log.read_text()
-        assert not events(pip)
-    finally:
-        held.communicate("\n")
-
-
-HOLD = """
-import sys, pathlib
-from gpt_notebook.job_files import lock
-from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_files.directory import JobDirectory
-with lock.hold(JobDirectory(pathlib.Path(sys.argv[1]))):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def start(directory):
-    environment = {**os.environ, "GPT_NOTEBOOK_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with directory.log.open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "gpt_notebook.training", str(directory.path)],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
-
-@pytest.mark.parametrize("state", ["running", "paused", "failed", "cancelled", "succeeded"])
-def test_a_process_whose_turn_it_is_not_leaves_before_it_reads_anything(make, state):
-    pip = make()
-    with Journal(pip.events) as journal:
-        journal.write(StateChanged, state=state)
-    before = pip.events.read_bytes()
-    program = "import sys; from gpt_notebook.training.__main__ import main; code = main(); sys.exit(code or 'torch' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", program, str(pip.path)], capture_output=True, text=True, check=False)
-    assert (found.returncode, pip.events.read_bytes()) == (0, before)
-    assert f"which is {state}" in found.stderr
-
-
-def wait_for_step(directory, step, process):
-    while not any(each.step >= step for each in events(directory, StepDone)):
-        assert process.poll() is None, directory.log.read_text()
-        time.sleep(0.005)
-
-
-def test_a_process_killed_and_one_told_to_leave_are_gone_on_from_exactly(make):
-    options = {"max_steps": 60, "save_every": 7, "probes": ("the fox",), "probe_tokens": 3}
-    whole, broken = make("whole", **options), make("broken", **options)
-    first = start(broken)
-    wait_for_step(broken, 12, first)
-    first.kill()
-    first.wait()
-    assert lock.holder(broken) is None
-    queue(broken)
-    second = start(broken)
-    wait_for_step(broken, 30, second)
-    second.terminate()
-    assert second.wait() == 0
-    assert events(broken, StateChanged)[-1].state in ("paused", "succeeded")
-    queue(broken)
-    assert start(broken).wait() == 0
-    assert train(whole).state == "succeeded"
-    assert events(broken, StateChanged)[-1].state == "succeeded"
-    assert same(weights(whole, 60), weights(broken, 60))
-    assert broken.log.read_text() == ""
-
-
-def test_a_directory_without_a_job_is_said_in_a_line(tmp_path):
-    found = subprocess.run(
-        [sys.executable, "-m", "gpt_notebook.training", str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 2
-    assert "there is no job" in found.stderr
+# --- what it is made of --------------------------------------------------------------------------------------------
 
 
 def test_its_state_on_disk_holds_no_program(make):
@@ -412,14 +363,20 @@ def allowed():
     return [np._core.multiarray._reconstruct, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
 
 
-def test_a_trainer_knows_what_transformers_calls(tiny_base):
-    """These are transformers' own, and not all of them public: if one is renamed, ours is never called."""
-    for name in (
-        "_get_grad_norm",
-        "_save_optimizer_and_scheduler",
-        "_save_rng_state",
-        "_save_scaler",
-        "create_scheduler",
-    ):
-        assert hasattr(transformers.Trainer, name)
-    assert JobTrainer.get_batch_samples is not transformers.Trainer.get_batch_samples
+def test_transformers_calls_what_a_trainer_has_of_its_own(make, monkeypatch):
+    """Not all of these are public: if transformers renames one, ours is never called."""
+    own = {name for name in vars(JobTrainer) if hasattr(transformers.Trainer, name) and not name.startswith("__")}
+    called = set()
+
+    def counting(name, method):
+        def call(*arguments, **options):
+            called.add(name)
+            return method(*arguments, **options)
+
+        return call
+
+    for name in own:
+        monkeypatch.setattr(JobTrainer, name, counting(name, vars(JobTrainer)[name]))
+    train(make(max_steps=1))
+    assert own - called == set()
+    assert {"_get_grad_norm", "create_scheduler", "get_batch_samples", "training_step"} <= own

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from gpt_notebook.job_files import commands
+from gpt_notebook.job_events import CheckpointSaved, CommandDone, Prepared, StateChanged, StepDone, Validated
+from gpt_notebook.job_files import commands, publishing
+from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CheckpointSaved, CommandDone, Prepared, StateChanged, StepDone, Validated
 from training.tiny_jobs import before_passes, command_at, events, make_job, rows, same, train, weights
 
 MANNERS = {
@@ -115,6 +117,34 @@ def test_a_checkpoint_that_was_saved_but_not_told_of_is_told_of(tmp_path, tiny_b
     train(broken)
     assert [each.step for each in events(broken, CheckpointSaved)] == [2, 4, 6, 8, 9]
     assert [each.step for each in events(broken, Prepared)] == [0, 4]
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("last", [publishing, JobDirectory])
+def test_the_name_and_the_best_are_made_up_for_after_the_last_checkpoint(
+    tmp_path, tiny_base, monkeypatch, method, last
+):
+    options = {"method": method, "validate_every": 3, "save_every": 3, "max_steps": 6, "learning_rate": 1e-2}
+    whole, broken = (job(tmp_path, tiny_base, name, options) for name in ("whole", "broken"))
+    train(whole)
+    name = "publish" if last is publishing else "write_best"
+    do = getattr(last, name)
+
+    def die_at_the_end(*arguments):
+        if arguments[-1] == 6:
+            raise Killed
+        return do(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(last, name, die_at_the_end)
+        with pytest.raises(Killed):
+            train(broken)
+    assert train(broken).state == "succeeded"
+    assert broken.best_step() == whole.best_step() == 6
+    place = "adapters" if method == "lora" else "models"
+    assert (tmp_path / place / "broken").readlink() == Path(
+        "..", "jobs", "broken", *(("checkpoints", "6") if method == "full" else ())
+    )
 
 
 def test_pause_saves_and_resume_goes_on_exactly(tmp_path, tiny_base, monkeypatch, manner):

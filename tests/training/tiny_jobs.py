@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from gpt_notebook.job_events import StateChanged
 from gpt_notebook.job_files import commands, journal, lock
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import JobOptions, JobRequest, StateChanged
+from gpt_notebook.job_protocol import JobOptions, JobRequest
 from gpt_notebook.training.job import run
 from gpt_notebook.training.trainer import JobTrainer
 
@@ -51,10 +53,13 @@ def make_job(home, base, data, *, name="pip", validation=None, adapter=None, mod
     """Write a job's directory, as the model kernel does."""
     directory = JobDirectory(Path(home) / "jobs" / name)
     directory.create()
-    directory.data.write_text("".join(json.dumps(row) + "\n" for row in data))
-    if validation is not None:
-        directory.validation.write_text("".join(json.dumps(row) + "\n" for row in validation))
-    request = JobRequest(data="0" * 64, model=model or str(base), name=name, options=JobOptions(**options))
+    request = JobRequest(
+        data=written(directory.data, data),
+        validation=None if validation is None else written(directory.validation, validation),
+        model=model or str(base),
+        name=name,
+        options=JobOptions(**options),
+    )
     directory.write_spec(
         JobSpec(
             id="3f",
@@ -67,6 +72,13 @@ def make_job(home, base, data, *, name="pip", validation=None, adapter=None, mod
         )
     )
     return directory
+
+
+def written(path, data):
+    """Write rows into a file, and return its digest."""
+    text = "".join(json.dumps(row) + "\n" for row in data).encode()
+    path.write_bytes(text)
+    return hashlib.sha256(text).hexdigest()
 
 
 def train(directory, *, leave=None):

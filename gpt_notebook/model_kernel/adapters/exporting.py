@@ -26,17 +26,19 @@ from gpt_notebook.errors import (
     RequestCancelled,
     from_json,
 )
-from gpt_notebook.job_protocol import Exported, ExportEvent, ExportRequest
+from gpt_notebook.job_events import ExportEvent
+from gpt_notebook.job_protocol import Exported, ExportRequest
 from gpt_notebook.model_kernel import fetching, hub, weights
 from gpt_notebook.model_kernel.adapters.lora import Lora
 from gpt_notebook.protocol import Done, Progress, decode
+from gpt_notebook.settings import HUB_TOKENS
 
 LOOKED_AFTER = 0.1
 """Seconds between two looks whether somebody has cancelled it."""
 LINE_LIMIT = 1024**2
 LAST_WORDS = 300
 """Characters of what a process said before it ended without a word of ours."""
-SECRETS = ("GPT_NOTEBOOK_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+SECRETS = ("GPT_NOTEBOOK_TOKEN", *HUB_TOKENS)
 
 
 async def export(
@@ -109,6 +111,8 @@ def _order(request: ExportRequest, home: Path, hub_token: str | None) -> dict[st
     if adapter is None:
         source = weights.local(base, home / "models")
         if source is None:
+            if mistaken := adapter_places.mistaken(base, home):
+                raise ModelNotFound(mistaken)
             message = f"{base} is a model of the hub, where others find it: export one with an adapter, as {base}+NAME"
             raise ModelNotFound(message)
         weights.check(source)

@@ -17,11 +17,12 @@ from pathlib import Path
 from gpt_notebook import adapter_places
 from gpt_notebook.adapter_places import NAME
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, JobInUse, ModelNotFound
-from gpt_notebook.job_files import history, lock, publishing
+from gpt_notebook.job_events import CheckpointPruned
+from gpt_notebook.job_files import job_progress, lock, publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobDirectory, directory_of, jobs_in
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import ENDED, CheckpointPruned, JobInfo, JobState
+from gpt_notebook.job_protocol import ENDED, JobInfo, JobState
 from gpt_notebook.next_action import NextAction
 
 LEAVING = ".del-"
@@ -89,12 +90,20 @@ def rename(home: Path, name: str, new_name: str) -> None:
             return
         with _held(found.job, "renamed"):
             check_needed(home, found.job)
-            target = JobDirectory(found.job.path.with_name(new_name))
-            steps, method = Checkpoints(found.job).steps(), found.job.spec().request.options.method
-            found.job.path.rename(target.path)
-            target.rename_spec()
-            publishing.publish(target, method, steps[-1])
-            publishing.withdraw(found.job)
+            _rename_job(found.job, new_name)
+
+
+def _rename_job(job: JobDirectory, new_name: str) -> None:
+    """Give a job, whose lock is held, another name; at any moment one of the two leads to it, and on an error the old one."""
+    method, newest = job.spec().request.options.method, Checkpoints(job).steps()[-1]
+    renamed = JobDirectory(job.path.with_name(new_name))
+    try:
+        publishing.publish(renamed, method, newest)
+        job.rename(new_name)
+    except BaseException:
+        publishing.withdraw(renamed)
+        raise
+    publishing.withdraw(job)
 
 
 def delete(home: Path, name: str, step: int | None = None) -> None:
@@ -115,10 +124,19 @@ def delete(home: Path, name: str, step: int | None = None) -> None:
             if step is not None:
                 _delete_step(found, found.job, step, state)
                 return
-            check_needed(home, found.job)
-            publishing.withdraw(found.job)
-            put_aside(found.job.path)
+            take_out(found.job)
         sweep(home)
+
+
+def take_out(job: JobDirectory) -> None:
+    """Let a job, whose lock is held, be gone at once with what it has made; `sweep` then deletes its files.
+
+    Raises:
+        JobInUse: another job goes on from what it has made.
+    """
+    check_needed(job.home, job)
+    publishing.withdraw(job)
+    put_aside(job.path)
 
 
 def sweep(home: Path) -> None:
@@ -126,6 +144,16 @@ def sweep(home: Path) -> None:
     places = [adapter_places.directory(home), home / "jobs"]
     for left in (each for place in places for each in place.glob(f"{LEAVING}*")):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def mend(home: Path) -> None:
+    """Let names lead to what jobs have made again, and to nothing else, whatever a process that died was about to do."""
+    publishing.remove_left(home)
+    for job in jobs_in(home):
+        # One that cannot be published now may be another time: what has its name may go.
+        with contextlib.suppress(GptNotebookError, OSError):
+            if lock.holder(job) is None:
+                publishing.republish(job)
 
 
 def put_aside(path: Path) -> Path:
@@ -142,7 +170,7 @@ def check_needed(home: Path, job: JobDirectory) -> None:
         if other.name == job.name:
             continue
         try:
-            spec, state = other.spec(), history.progress(other).state
+            spec, state = other.spec(), job_progress.progress(other).state
         except GptNotebookError:  # A damaged one goes on from nothing.
             continue
         bases = [Path(each).resolve() for each in (spec.source, spec.adapter) if each]
@@ -186,7 +214,7 @@ def _delete_step(found: Managed, job: JobDirectory, step: int, state: JobState) 
     with Journal(job.events) as journal:
         journal.write(CheckpointPruned, step=step, gone=True)
     if was_best:
-        job.write_best(_best_of(history.info(job, running=False)))
+        job.write_best(_best_of(job_progress.info(job, running=False)))
 
 
 def _check_step(found: Managed, step: int, there: list[int]) -> None:
@@ -214,9 +242,9 @@ def _held(job: JobDirectory, what: str) -> Iterator[JobState]:
         JobInUse: it runs, or is about to.
     """
     # A process that has said its last word may not be gone yet.
-    patience = LEAVING_SECONDS if history.progress(job).state != "running" else 0.0
+    patience = LEAVING_SECONDS if job_progress.progress(job).state != "running" else 0.0
     with lock.hold(job, wait=patience) as held:
-        state = history.info(job, running=False).state if held else "running"
+        state = job_progress.info(job, running=False).state if held else "running"
         if not held or state == "queued":
             message = f"{job.name} is {state} and can't be {what} now: wait until it has ended, or stop it"
             raise JobInUse(message, next_action=NextAction("stop", job.name))

@@ -20,7 +20,7 @@ from gpt_notebook.model_kernel import fetching, loading, model_config, weights
 from gpt_notebook.model_kernel.jobs.base import Base, refuse_elsewhere
 from gpt_notebook.model_kernel.model_config import GENERATING
 from gpt_notebook.model_kernel.weights import Source
-from gpt_notebook.training.planning import arguments, choices, lora_layers
+from gpt_notebook.training.planning import arguments, choices, config_sizes, lora_layers
 
 NEEDED = ("peft", "accelerate")
 """What trains, and is needed for nothing else."""
@@ -65,7 +65,7 @@ class Bases:
         if kind not in GENERATING:
             message = f"{source.name} cannot be fine-tuned: {model_config.refusal(source.name, kind, config).message}"
             raise ModelUnsupported(message)
-        choices.max_length(options, model_config.context_length(config))
+        choices.max_length(options, config_sizes.context_length(config))
         arguments.check(options.training_arguments)
         if options.method == "lora" and options.lora.targets is not None:
             lora_layers.check_targets(lora_layers.of_config(config), options.lora.targets)

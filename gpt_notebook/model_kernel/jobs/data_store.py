@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -21,9 +20,11 @@ from collections.abc import AsyncIterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from gpt_notebook.byte_sizes import size
 from gpt_notebook.errors import DataNotFound, DiskFull, InvalidRequest, PayloadTooLarge
+from gpt_notebook.job_files.disk import NO_ROOM, TEMPORARY, Disk, sync
 from gpt_notebook.job_protocol import DataInfo
-from gpt_notebook.settings import GIB, MIB
+from gpt_notebook.settings import MIB
 
 KEPT_SECONDS = 3 * 24 * 3600.0
 """How long data stay that no job has been started with."""
@@ -87,9 +88,15 @@ class DataStore:
             for path in list(self._directory.iterdir()):
                 with contextlib.suppress(FileNotFoundError):
                     found = path.stat()
-                    kept = ABANDONED_SECONDS if path.name.startswith(".tmp-") else KEPT_SECONDS
+                    kept = ABANDONED_SECONDS if path.name.startswith(TEMPORARY) else KEPT_SECONDS
                     if found.st_nlink == 1 and now - found.st_mtime > kept:
                         path.unlink()
+
+
+def n_rows(path: Path) -> int:
+    """Return how many rows a file of data has, which is one a line."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 async def _next(pieces: AsyncIterable[bytes]) -> bytes | None:
@@ -111,7 +118,7 @@ class _Incoming:
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
-        self._path = directory / f".tmp-{secrets.token_hex(8)}"
+        self._path = directory / f"{TEMPORARY}{secrets.token_hex(8)}"
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
@@ -142,9 +149,9 @@ class _Incoming:
                 try:
                     os.utime(kept)  # They are there already, and were sent last now.
                 except FileNotFoundError:
-                    os.fsync(file.fileno())
+                    sync(file.fileno())
                     self._path.rename(kept)
-                    sync_directory(self._directory)
+                    Disk().sync(self._directory)
             return info
 
     def discard(self) -> None:
@@ -159,7 +166,7 @@ class _Incoming:
         self._bytes += len(block)
         if self._bytes > self._max_bytes:
             message = (
-                f"the data are larger than {_size(self._max_bytes)}: send fewer rows, or raise GPT_NOTEBOOK_MAX_DATA "
+                f"the data are larger than {size(self._max_bytes)}: send fewer rows, or raise GPT_NOTEBOOK_MAX_DATA "
                 "for the model kernel"
             )
             raise PayloadTooLarge(message)
@@ -204,20 +211,7 @@ class _Incoming:
             raise InvalidRequest(message, param="data")
 
     def _too_long(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"line {self._rows:,} is longer than {_size(MAX_LINE)}: cut that row up")
-
-
-def _size(count: int) -> str:
-    return f"{count / GIB:g} GiB" if count >= GIB else f"{count / MIB:g} MiB"
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename last."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return PayloadTooLarge(f"line {self._rows:,} is longer than {size(MAX_LINE)}: cut that row up")
 
 
 @contextlib.contextmanager
@@ -230,8 +224,7 @@ def _in_one_line(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        reason = "no space left" if full else (error.strerror or str(error))
+        reason = "no space left" if error.errno in NO_ROOM else (error.strerror or str(error))
         message = (
             f"the data cannot be kept in {directory} ({reason}): make room, or set GPT_NOTEBOOK_HOME to another place"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpt_notebook.job_files.directory import JobSpec
@@ -14,21 +14,42 @@ MOST_SHOWN = 60
 """Characters of a value."""
 
 
-def differences(old: JobSpec, new: JobSpec) -> list[str]:
-    """Return what differs, as "what old -> new"; empty when both are the same job."""
+def differences(old: JobSpec, new: JobSpec, *, n_rows: Callable[[str], int | None] = lambda _: None) -> list[str]:
+    """Return what differs, as "what old -> new"; empty when both are the same job.
+
+    Args:
+        old: The job as it was begun.
+        new: What is asked for now.
+        n_rows: Gives the number of rows of the data of a digest, None where nobody knows; asked only of data that differ.
+    """
     return [
-        f"{name} {before} -> {after}"
-        for (name, before), (_, after) in zip(_shown(old), _shown(new), strict=True)
-        if before != after
-    ] + _options(old.request, new.request)
+        *_data("data", old.request.data, new.request.data, n_rows),
+        *_data("validation", old.request.validation, new.request.validation, n_rows),
+        *(
+            f"{name} {before} -> {after}"
+            for (name, before), (_, after) in zip(_shown(old), _shown(new), strict=True)
+            if before != after
+        ),
+        *_options(old.request, new.request),
+    ]
+
+
+def _data(what: str, old: str | None, new: str | None, n_rows: Callable[[str], int | None]) -> Iterator[str]:
+    """Yield how data differ: their digests tell that they do, and the numbers of their rows often why."""
+    if old != new:
+        yield f"{what} {_digest(old, n_rows)} -> {_digest(new, n_rows)}"
+
+
+def _digest(digest: str | None, n_rows: Callable[[str], int | None]) -> str:
+    if digest is None:
+        return "none"
+    rows = n_rows(digest)
+    return f"{digest[:12]}…" + ("" if rows is None else f" ({rows:,} row{'' if rows == 1 else 's'})")
 
 
 def _shown(spec: JobSpec) -> Iterator[tuple[str, str]]:
-    """Yield what a job is made of besides its options, as it is to be shown."""
-    request = spec.request
-    yield "data", f"{request.data[:12]}…"
-    yield "validation", "none" if request.validation is None else f"{request.validation[:12]}…"
-    yield "model", request.model
+    """Yield what a job is made of besides its data and options, as it is to be shown."""
+    yield "model", spec.request.model
     yield "the model's files", spec.fingerprint[:16]
     yield "the adapter's files", (spec.adapter_digest or "none")[:16]
 

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 from gpt_notebook.errors import JobNotFound
+from gpt_notebook.job_events import JobEvent, StateChanged
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Reader
-from gpt_notebook.job_protocol import ENDED, EventsRequest, JobEvent, StateChanged
+from gpt_notebook.job_protocol import ENDED, EventsRequest
 from gpt_notebook.model_kernel.jobs.register import Register
 from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import Done

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-
 from gpt_notebook.errors import JobInUse
-from gpt_notebook.job_files import publishing
 from gpt_notebook.model_kernel.adapters import managing
 from gpt_notebook.model_kernel.jobs.recording import recording
 from gpt_notebook.model_kernel.jobs.register import Job, Register
@@ -22,7 +19,5 @@ def forget(register: Register, job: Job) -> None:
         if record is None:
             message = f"the job {job.spec.name} is in use: try again in a moment"
             raise JobInUse(message)
-        managing.check_needed(job.directory.home, job.directory)
-        publishing.withdraw(job.directory)
-        leaving = managing.put_aside(job.directory.path)
-    shutil.rmtree(leaving, ignore_errors=True)
+        managing.take_out(job.directory)
+    managing.sweep(job.directory.home)

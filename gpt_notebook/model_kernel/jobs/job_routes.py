@@ -55,8 +55,8 @@ def router(engine: EngineInterface) -> APIRouter:
         return await _json(await jobs.keep(request.stream()))
 
     @routes.get(LIST_PATH)
-    async def listing() -> Response:
-        return await _json({"jobs": await jobs.listing()})
+    async def listing(job: str | None = None) -> Response:
+        return await _json({"jobs": await jobs.listing(job)})
 
     return routes
 

@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from gpt_notebook.errors import InvalidRequest, JobInUse
+from gpt_notebook.errors import InvalidRequest, JobInUse, JobNotFound
+from gpt_notebook.job_events import JobEvent
 from gpt_notebook.job_protocol import (
     CommandRequest,
     CommandTaken,
     DataInfo,
     EventsRequest,
     ForgetRequest,
-    JobEvent,
     JobInfo,
     JobOptions,
     JobRequest,
@@ -81,7 +81,7 @@ class Jobs:
         self._waited_for = 0
 
     def begin(self) -> None:
-        """Look for the jobs that there are, and go on with them; again nothing happens."""
+        """Look for the jobs that there are, and go on with them; calling it again does nothing."""
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._run())
 
@@ -90,13 +90,14 @@ class Jobs:
         await self._watch.run()
 
     def _tidy(self) -> None:
-        """Remove what those have left who were killed."""
+        """Finish or remove what those have left who were killed."""
         try:
             managing.sweep(self._home)
+            managing.mend(self._home)
             self._starting.tidy(older_than=ABANDONED_SECONDS)
             self.data.tidy()
         except OSError:
-            logger.exception("what was left of jobs could not be removed")
+            logger.exception("what was left of jobs could not be seen to")
 
     def current(self) -> tuple[RunningJob, ...]:
         """Return those that run or are queued, when they were last looked at."""
@@ -171,9 +172,13 @@ class Jobs:
         """Yield what has been recorded of a job, many events at once; see `events.follow`."""
         return events.follow(self._register, request)
 
-    async def listing(self) -> list[JobInfo]:
-        """Return all jobs, the newest first."""
-        return await asyncio.to_thread(self._register.infos)
+    async def listing(self, job: str | None = None) -> list[JobInfo]:
+        """Return all jobs, the newest first; or only the one of an id or a name, if it is there."""
+        if job is None:
+            return await asyncio.to_thread(self._register.infos)
+        with contextlib.suppress(JobNotFound):
+            return [await asyncio.to_thread(self._register.info, job)]
+        return []
 
     async def forget(self, request: ForgetRequest) -> None:
         """Delete a job with what it has made.

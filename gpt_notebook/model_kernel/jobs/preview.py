@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gpt_notebook.job_protocol import Estimate, JobOptions, Preview, PreviewedSample, PreviewRequest
-from gpt_notebook.model_kernel.loaded_model import SMALL, LoadedModel
+from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.training.planning import choices
 from gpt_notebook.training.planning.estimate import estimate
 from gpt_notebook.training.samples import rows, samples
@@ -32,27 +32,27 @@ def preview(
     """
     options = request.options
     max_length = choices.max_length(options, model.context_length)
-    found = encoded(model, data, options, max_length=max_length)
-    training, validating, warnings = found, None, list(found.warnings)
+    whole = encoded(model, data, options, max_length=max_length)
+    training, validating, warnings = whole, None, list(whole.warnings)
     if validation is not None:
         validating = encoded(model, validation, options, max_length=max_length)
         warnings += [f"in the validation data, {each}" for each in validating.warnings]
-        if seen := int(np.isin(validating.digests, found.digests).sum()):
+        if seen := int(np.isin(validating.digests, whole.digests).sum()):
             warnings.append(f"{seen:,} of the {validating.n_rows:,} validation rows are also trained on")
     elif options.validation_share:
-        training, validating = samples.divide(found, options.validation_share, seed=options.seed)
+        training, validating = samples.divide(whole, options.validation_share, seed=options.seed)
     return Preview(
-        rows=found.n_rows,
-        samples=len(found),
-        tokens=found.n_tokens,
-        counted=found.n_counted,
+        rows=whole.n_rows,
+        samples=len(whole),
+        tokens=whole.n_tokens,
+        counted=whole.n_counted,
         max_length=max_length,
-        lengths=tuple(int(each) for each in np.percentile(found.lengths, (0, 25, 50, 75, 100), method="nearest")),
-        cut=found.cut,
-        dropped=found.dropped,
-        split=found.split,
+        lengths=tuple(int(each) for each in np.percentile(whole.lengths, (0, 25, 50, 75, 100), method="nearest")),
+        cut=whole.cut,
+        dropped=whole.dropped,
+        split=whole.split,
         validation_samples=0 if validating is None else len(validating),
-        shown=tuple(_shown(model, found[i]) for i in _to_show(found, request.samples)),
+        shown=tuple(_shown(model, whole[i]) for i in _to_show(whole, request.samples)),
         estimate=_estimate(model, training, options, free=free),
         warnings=tuple(warnings),
     )
@@ -74,11 +74,11 @@ def encoded(model: LoadedModel, data: Path, options: JobOptions, *, max_length: 
     )
 
 
-def _to_show(found: Samples, count: int) -> list[int]:
+def _to_show(whole: Samples, count: int) -> list[int]:
     """Return which samples to show: the first ones, and one that lost tokens if none of these has."""
-    indices = list(range(min(count, len(found))))
-    if indices and found.cut and not found.left_out[indices].any():
-        indices[-1] = int(found.left_out.argmax())
+    indices = list(range(min(count, len(whole))))
+    if indices and whole.cut and not whole.left_out[indices].any():
+        indices[-1] = int(whole.left_out.argmax())
     return indices
 
 
@@ -98,14 +98,7 @@ def _estimate(model: LoadedModel, training: Samples, options: JobOptions, *, fre
         model.module.config,
         training,
         options,
-        dtype=_dtype(model, options),
+        dtype=getattr(torch, choices.dtype(options, model.parameters, model.device)),
         device=model.device,
         free=free,
     )
-
-
-def _dtype(model: LoadedModel, options: JobOptions) -> torch.dtype:
-    """Return the dtype of a job's products: without a wish, half precision for what is not small."""
-    if options.dtype is not None:
-        return getattr(torch, options.dtype)  # type: ignore[no-any-return]
-    return torch.float32 if model.parameters < SMALL else torch.bfloat16

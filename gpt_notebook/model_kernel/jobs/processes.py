@@ -16,10 +16,8 @@ from gpt_notebook import identity
 from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.disk import opened
-from gpt_notebook.settings import ENVIRONMENT_PREFIX, Settings
+from gpt_notebook.settings import ENVIRONMENT_PREFIX, HUB_TOKENS, Settings
 
-KEPT_TO_OURSELVES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-"""A job reads files that are there, and asks nobody for more."""
 LOG_TAIL = 8192
 """Bytes of a log in which its last line is looked for."""
 
@@ -71,7 +69,8 @@ def environment(settings: Settings) -> dict[str, str]:
     if home.name not in ("site-packages", "dist-packages"):
         # A checkout, which may have been found by a working directory that a job doesn't have.
         result["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home), os.environ.get("PYTHONPATH")]))
-    return {name: value for name, value in result.items() if name not in KEPT_TO_OURSELVES}
+    # A job reads files that are there, and asks nobody for more.
+    return {name: value for name, value in result.items() if name not in HUB_TOKENS}
 
 
 def end(directory: JobDirectory, *, force: bool) -> bool:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from gpt_notebook.job_events import CommandDone, Noted, StateChanged
 from gpt_notebook.job_files import commands, lock
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.commands import Command
+from gpt_notebook.job_files.commands import SETTINGS, Command
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CommandDone, CommandName, JobState, Noted, Reason, StateChanged
+from gpt_notebook.job_protocol import JobState, Reason
 from gpt_notebook.model_kernel.jobs.register import Job, Register
 
 LOCK_SECONDS = 10.0
 """Longer than a process that has said its last word takes to leave."""
-SETTINGS: tuple[CommandName, ...] = ("learning_rate", "max_steps")
-"""Commands that hold for what comes after them, whoever has read them."""
-
 OVERTAKEN = "it was told something else since"
 
 

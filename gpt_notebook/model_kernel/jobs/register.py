@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gpt_notebook.errors import InvalidRequest, JobError, JobNotFound
+from gpt_notebook.job_events import StateChanged
 from gpt_notebook.job_files import commands, lock
 from gpt_notebook.job_files.commands import Command
 from gpt_notebook.job_files.directory import JobDirectory, JobSpec, directory_of, jobs_in
 from gpt_notebook.job_files.disk import opened
-from gpt_notebook.job_files.history import Progress
+from gpt_notebook.job_files.job_progress import Progress
 from gpt_notebook.job_files.journal import Reader
 from gpt_notebook.job_files.lock import Holder
-from gpt_notebook.job_protocol import ENDED, JobInfo, JobState, StateChanged
+from gpt_notebook.job_protocol import ENDED, JobInfo, JobState
 from gpt_notebook.protocol import RunningJob
 
 logger = logging.getLogger(__name__)
@@ -57,8 +58,13 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether it runs or waits for its turn."""
+        """Whether it runs, begins or waits for its turn."""
         return self.state in ("running", "queued")
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its turn."""
+        return self.state == "queued" and self.holder is None
 
     @property
     def ended(self) -> bool:
@@ -165,7 +171,7 @@ class Register:
     def infos(self) -> list[JobInfo]:
         """Return what people want to know of all jobs, the newest first."""
         jobs = self.look()
-        places = queue(jobs)
+        places = in_order(jobs)
         infos = []
         for job in jobs:
             with self._left_out(job.directory):
@@ -180,7 +186,7 @@ class Register:
             JobError: it can't be read.
         """
         job = self.find(name)
-        return self._info(job, queue(self.look()) if job.state == "queued" else [])
+        return self._info(job, in_order(self.look()) if job.state == "queued" else [])
 
     def _info(self, job: Job, places: list[Job]) -> JobInfo:
         with self._lock, _blamed(job.directory):
@@ -191,29 +197,30 @@ class Register:
                 job.told = (made_of, info)
             info = job.told[1]
         names = [each.spec.id for each in places]
-        return replace(info, position=names.index(job.spec.id)) if job.spec.id in names else info
+        return replace(info, position=names.index(job.spec.id)) if job.waits and job.spec.id in names else info
+
+
+def in_order(jobs: list[Job]) -> list[Job]:
+    """Return the jobs that processes have, and then those that wait for their turn, the next one first."""
+    return [*(job for job in jobs if job.active and job.holder is not None), *queue(jobs)]
 
 
 def queue(jobs: list[Job]) -> list[Job]:
     """Return the jobs that wait for their turn, the next one first."""
-    return sorted(
-        (job for job in jobs if job.state == "queued" and job.holder is None), key=lambda job: job.queued_since
-    )
+    return sorted((job for job in jobs if job.waits), key=lambda job: job.queued_since)
 
 
 def in_short(jobs: list[Job]) -> tuple[RunningJob, ...]:
     """Return the jobs that run and then those that wait, as the status of a model kernel has them."""
-    waiting = queue(jobs)
-    running = [job for job in jobs if job.active and job.holder is not None]
     return tuple(
         RunningJob(
             name=job.spec.name,
-            state="running" if place is None else "queued",
+            state="running" if job.state == "running" else "queued",
             step=job.progress.step,
             max_steps=job.progress.max_steps,
-            position=place,
+            position=place if job.waits else None,
         )
-        for place, job in [*((None, job) for job in running), *enumerate(waiting)]
+        for place, job in enumerate(in_order(jobs))
     )
 
 

@@ -12,7 +12,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
 from gpt_notebook.errors import ModelError
@@ -23,14 +22,12 @@ from gpt_notebook.model_kernel.models import Models
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.protocol import ModelInfo
 from gpt_notebook.settings import MIB
-from gpt_notebook.training.planning import choices
+from gpt_notebook.training.planning import choices, config_sizes
 from gpt_notebook.training.planning.estimate import estimate
+from gpt_notebook.training.planning.machine import free_memory
 from gpt_notebook.training.samples.samples import Samples
 
 logger = logging.getLogger(__name__)
-
-PASS_TOKENS = 4096
-"""Tokens that a job computes together at most, as far as they are samples of one step."""
 
 
 class Room:
@@ -85,29 +82,21 @@ def needed_by(spec: JobSpec, directory: JobDirectory, device: torch.device) -> i
     options = spec.request.options
     config = model_config.read(Source(spec.request.model, Path(spec.source)))
     longest, rows = _longest_row(directory.data)
-    length = min(choices.max_length(options, model_config.context_length(config)), max(longest, 2))
-    together = min(choices.batch_size(options, rows), max(PASS_TOKENS // length, 1))
-    named = options.dtype or ("float32" if device.type == "cpu" else "bfloat16")
-    told = estimate(
+    length = min(choices.max_length(options, config_sizes.context_length(config)), max(longest, 2))
+    together = choices.micro_batch_size(options, rows, longest=length, device=device, fitting=None)
+    dtype = choices.dtype(options, config_sizes.number_of_parameters(config), device)
+    return estimate(
         config,
         _one_sample(length),
         options,
-        dtype=getattr(torch, named),
+        dtype=getattr(torch, dtype),
         device=device,
         free=0,
         tokens_per_second=1.0,
         max_length=length,
         steps=1,
         micro_batch_size=together,
-    )
-    return told.bytes
-
-
-def free_memory(device: torch.device) -> int:
-    """Return the bytes of a device that nobody has."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    ).bytes
 
 
 def _longest_row(path: Path) -> tuple[int, int]:

@@ -18,17 +18,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpt_notebook.adapter_places import split
-from gpt_notebook.errors import DiskFull, JobDiffers, JobError, JobInUse, JobNotFound
-from gpt_notebook.job_files import publishing
+from gpt_notebook.errors import DataNotFound, DiskFull, JobDiffers, JobError, JobInUse, JobNotFound
+from gpt_notebook.job_events import StateChanged
+from gpt_notebook.job_files import data_digests, lock, publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.directory import JobDirectory, JobSpec, Stretch, directory_of
+from gpt_notebook.job_files.directory import EarlierRequest, JobDirectory, JobSpec, directory_of
 from gpt_notebook.job_files.disk import NO_ROOM, TEMPORARY, Disk
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import JobRequest, StateChanged
+from gpt_notebook.job_protocol import JobRequest
 from gpt_notebook.model_kernel.jobs.base import Base
-from gpt_notebook.model_kernel.jobs.data_store import DataStore
+from gpt_notebook.model_kernel.jobs.data_store import DataStore, n_rows
 from gpt_notebook.model_kernel.jobs.differences import differences
-from gpt_notebook.model_kernel.jobs.recording import recording
+from gpt_notebook.model_kernel.jobs.recording import LOCK_SECONDS, recording
 from gpt_notebook.model_kernel.jobs.register import Job, Register
 from gpt_notebook.protocol import DEFAULT_MODEL
 
@@ -96,6 +97,9 @@ class Starting:
         """
         with _in_one_line(self._home):
             while True:
+                if request.force and request.name is not None and self._is_unknown(request.name):
+                    self._become(directory_of(self._home, request.name), _spec(request.name, request, base))
+                    return Placed(request.name, attached=True, resumed=True)
                 if (job := self._there(request, base)) is not None:
                     return self._attach(job, request, base)
                 name = request.name or self._new_name(base.model)
@@ -114,18 +118,46 @@ class Starting:
             return self._register.find(request.name)
         except JobNotFound:
             return None
+
+    def _is_unknown(self, name: str) -> bool:
+        """Whether there is a job of which nobody knows any more what it was."""
+        directory = directory_of(self._home, name)
+        try:
+            if directory.exists():
+                directory.spec()
+        except JobNotFound:
+            return False
         except JobError:
-            if not request.force:
-                raise
-            # What it was is not known any more; what is asked for now takes its place.
-            directory_of(self._home, request.name).write_spec(_spec(request.name, request, base))
-            return self._register.find(request.name)
+            return True
+        return False
+
+    def _become(self, directory: JobDirectory, asked: JobSpec) -> None:
+        """Let a job be what is asked for, of which it is not known what it was, and let it wait for its turn.
+
+        Raises:
+            JobInUse: a process has it.
+        """
+        with lock.hold(directory, wait=LOCK_SECONDS) as ours:
+            if not ours:
+                message = f"the job {directory.name} runs, and its job.json cannot be read: stop its process first"
+                raise JobInUse(message)
+            drafts = self._drafted(directory, asked.request)
+            directory.write_spec(asked)
+            _put(drafts)
+        with recording(self._register, directory) as record:
+            if record is None:
+                return
+            if record.job.state == "running":
+                record.bury("found when it was started again")
+            if record.job.state != "queued":
+                record.queue()
+            record.note("its job.json could not be read: nobody knows what the steps until now are made of")
 
     # --- one that is there ------------------------------------------------------------------------------------------
 
     def _attach(self, job: Job, request: JobRequest, base: Base) -> Placed:
         asked = _spec(job.spec.name, request, base, like=job.spec)
-        found = differences(job.spec, asked)
+        found = differences(job.spec, asked, n_rows=lambda digest: self._n_rows(job, digest))
         if found and not request.force:
             message = (
                 f"the job {job.spec.name} was begun with other values ({', '.join(found)}): give another name for a new job, "
@@ -133,7 +165,9 @@ class Starting:
             )
             raise JobDiffers(message, param="name")
         if found and asked.request.options.method != job.spec.request.options.method:
-            message = f"the job {job.spec.name} cannot go on with another method ({', '.join(found)}): give another name"
+            message = (
+                f"the job {job.spec.name} cannot go on with another method ({', '.join(found)}): give another name"
+            )
             raise JobDiffers(message, param="name")
         with recording(self._register, job.directory, wait=0 if job.state == "running" else 10) as record:
             if record is None:
@@ -143,17 +177,48 @@ class Starting:
                 return Placed(job.spec.name, attached=True)
             if found:
                 _refuse_what_is_done(record.job, asked.request)
-            if record.job.state == "running":
+                self._change(record.job, asked)
+            else:
+                self._put_right(record.job, asked)
+            state = record.job.state
+            if state == "running":
                 record.bury("found when it was started again")
-                record.queue()
-                goes_on = True
-            elif goes_on := record.job.state in GOES_ON or (bool(found) and record.job.state != "queued"):
+            if goes_on := state in ("running", *GOES_ON) or (bool(found) and state != "queued"):
                 record.queue()
             if found:
-                self._link(job.directory, asked.request)
-                job.directory.write_spec(replace(asked, before=_before(record.job)))
                 record.note(f"it goes on with other values than it was begun with: {', '.join(found)}")
         return Placed(job.spec.name, attached=True, resumed=goes_on)
+
+    def _n_rows(self, job: Job, digest: str) -> int | None:
+        """Return how many rows a job's data have, or those that are asked for; None where they are gone."""
+        request = job.spec.request
+        own = {request.data: job.directory.data, request.validation: job.directory.validation}
+        with contextlib.suppress(OSError, DataNotFound):
+            return n_rows(own.get(digest) or self._store.find(digest))
+        return None
+
+    def _change(self, job: Job, asked: JobSpec) -> None:
+        """Let a job be what is asked for now; where that fails, it is what it was.
+
+        Raises:
+            DataNotFound: the data are not here.
+            OSError: such as of a full disk.
+        """
+        drafts = self._drafted(job.directory, asked.request)
+        job.directory.write_spec(replace(asked, before=_before(job)))
+        _put(drafts)
+
+    def _put_right(self, job: Job, asked: JobSpec) -> None:
+        """Give a job its own data again, where a model kernel died in a change, and say where its model's files are now.
+
+        Raises:
+            DataNotFound: the data are not here.
+            OSError: such as of a full disk.
+        """
+        if data_digests.differing(job.directory, asked.request):
+            _put(self._drafted(job.directory, asked.request))
+        if (job.spec.source, job.spec.adapter) != (asked.source, asked.adapter):
+            job.directory.write_spec(replace(job.spec, source=asked.source, adapter=asked.adapter))
 
     # --- a new one --------------------------------------------------------------------------------------------------
 
@@ -163,7 +228,7 @@ class Starting:
         draft = JobDirectory(place.path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}"))
         try:
             draft.create()
-            self._link(draft, spec.request)
+            _put(self._drafted(draft, spec.request))
             draft.write_spec(spec)
             with Journal(draft.events) as journal:
                 journal.write(StateChanged, state="queued")
@@ -180,13 +245,14 @@ class Starting:
         Disk().sync(place.path.parent)
         return True
 
-    def _link(self, directory: JobDirectory, request: JobRequest) -> None:
-        """Let a job have its data: a hard link, and where there are none a copy."""
-        for digest, path in ((request.data, directory.data), (request.validation, directory.validation)):
+    def _drafted(self, directory: JobDirectory, request: JobRequest) -> dict[Path, Path | None]:
+        """Draft a job's data beside their places, as hard links, or copies where there are none; None for a place to be empty."""
+        drafts: dict[Path, Path | None] = {}
+        for digest, place in ((request.data, directory.data), (request.validation, directory.validation)):
             if digest is None:
-                path.unlink(missing_ok=True)
+                drafts[place] = None
                 continue
-            draft = path.with_name(f"{TEMPORARY}{path.name}")
+            draft = drafts[place] = place.with_name(f"{TEMPORARY}{place.name}")
             draft.unlink(missing_ok=True)
             source = self._store.find(digest)
             try:
@@ -194,9 +260,9 @@ class Starting:
             except OSError as error:
                 if error.errno in NO_ROOM:
                     raise
-                shutil.copyfile(self._store.find(digest), draft)
+                shutil.copyfile(source, draft)
                 Disk().sync(draft)
-            draft.rename(path)
+        return drafts
 
     def _new_name(self, model: str) -> str:
         base, _ = split(model)
@@ -225,6 +291,15 @@ class Starting:
                     shutil.rmtree(path, ignore_errors=True)
 
 
+def _put(drafts: dict[Path, Path | None]) -> None:
+    """Put what was drafted into its places."""
+    for place, draft in drafts.items():
+        if draft is None:
+            place.unlink(missing_ok=True)
+        else:
+            draft.rename(place)
+
+
 def _refuse_what_is_done(job: Job, asked: JobRequest) -> None:
     """Refuse to go on to a step that was done with other values: what it is made of would not be what it says.
 
@@ -237,16 +312,15 @@ def _refuse_what_is_done(job: Job, asked: JobRequest) -> None:
         raise JobDiffers(message, param="max_steps")
 
 
-def _before(job: Job) -> tuple[Stretch, ...]:
+def _before(job: Job) -> tuple[EarlierRequest, ...]:
     """Return what a job was until now, if anything is left of that: it goes on from its newest checkpoint."""
-    there = [each.step for each in Checkpoints(job.directory).infos() if each.can_resume]
-    newest = max(there, default=0)
-    result: list[Stretch] = []
-    for each in (*job.spec.before, Stretch(until=newest, request=job.spec.request)):
-        until = min(each.until, newest)
-        if until > (result[-1].until if result else 0):
-            result.append(replace(each, until=until))
-    return tuple(result)
+    newest = max((saved.step for saved in Checkpoints(job.directory).infos() if saved.can_resume), default=0)
+    before: list[EarlierRequest] = []
+    for earlier in (*job.spec.before, EarlierRequest(until=newest, request=job.spec.request)):
+        until = min(earlier.until, newest)
+        if until > (before[-1].until if before else 0):
+            before.append(replace(earlier, until=until))
+    return tuple(before)
 
 
 def fitted(text: str) -> str:

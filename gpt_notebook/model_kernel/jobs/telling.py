@@ -12,6 +12,7 @@ from gpt_notebook.model_kernel.jobs.register import Job, Register
 
 TRIES = 5
 """More often a job does not begin or end while it is looked at."""
+GO_ON = ": start it again with more steps and the option force to go on"
 LEAVING_SECONDS = 2.0
 """How long a process is waited for that has said its last word."""
 
@@ -73,11 +74,12 @@ def _refuse_impossible(job: Job, request: CommandRequest) -> None:
         ("failed", "pause"): "has failed: resume goes on from its last checkpoint",
         ("cancelled", "pause"): "was cancelled: resume goes on from its last checkpoint",
         ("cancelled", "cancel"): "was cancelled already",
-        ("succeeded", "resume"): "has come to its end: start it again with more steps and the option force to go on",
+        ("succeeded", "resume"): f"has come to its end{GO_ON}",
     }
     reason = refusals.get((state, request.command))
     if reason is None and state == "succeeded":
         reason = "has come to its end"
+        reason += GO_ON if request.command in commands.SETTINGS else ""
     if (
         reason is None
         and state in ("failed", "cancelled")

@@ -12,6 +12,7 @@ import transformers
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.job_protocol import JobOptions
 from gpt_notebook.suggestions import unknown_name
+from gpt_notebook.training.planning import argument_values
 
 OPTION_INSTEAD = {
     "per_device_train_batch_size": "micro_batch_size",
@@ -58,7 +59,7 @@ OURS = frozenset(
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Refuse arguments that there are none of, and those that a job needs for itself.
+    """Refuse arguments that there are none of, those that a job needs for itself, and values that they can't have.
 
     Raises:
         InvalidRequest: names the argument, and what to use in its place.
@@ -66,7 +67,7 @@ def check(given: Mapping[str, Any]) -> None:
     if not given:
         return
     known = [each.name for each in fields(transformers.TrainingArguments) if each.init]
-    for name in given:
+    for name, value in given.items():
         if name in OPTION_INSTEAD:
             text = f"training_arguments cannot set {name}: it is an option of the job, {OPTION_INSTEAD[name]}"
             raise InvalidRequest(text, param="training_arguments")
@@ -76,6 +77,7 @@ def check(given: Mapping[str, Any]) -> None:
         if name not in known:
             free = [each for each in known if each not in OURS and each not in OPTION_INSTEAD]
             raise InvalidRequest(unknown_name("training argument", name, free), param="training_arguments")
+        argument_values.check(name, value)
 
 
 def make(
@@ -87,7 +89,7 @@ def make(
     learning_rate: float,
     max_steps: int,
     device: torch.device,
-    half: bool,
+    float16: bool,
 ) -> transformers.TrainingArguments:
     """Return the arguments of a training.
 
@@ -99,7 +101,7 @@ def make(
         learning_rate: The highest.
         max_steps: Optimizer steps.
         device: Where it runs.
-        half: Whether the products are in float16, which needs its losses scaled.
+        float16: Whether the products are in float16, which needs the losses scaled.
 
     Raises:
         InvalidRequest: an argument of the user's that transformers doesn't take.
@@ -113,7 +115,7 @@ def make(
             learning_rate=learning_rate,
             max_steps=max_steps,
             seed=options.seed,
-            fp16=half,
+            fp16=float16,
             use_cpu=device.type == "cpu",
             logging_strategy="no",
             logging_nan_inf_filter=False,

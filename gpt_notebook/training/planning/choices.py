@@ -1,19 +1,31 @@
-"""What is chosen where nothing was asked for, as far as data and memory decide it.
+"""What is chosen where nothing was asked for, as far as data, memory and the machine decide it.
 
-The job's process and the preview both choose with these, so that a preview says what the job will do.
+The job's process, the preview and whoever makes room for the job all choose with these, so that a preview says what the
+job will do.
 """
 
 from __future__ import annotations
 
 import math
 
+import torch
+
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.job_protocol import JobOptions
+from gpt_notebook.protocol import Dtype
+from gpt_notebook.training.planning import machine
 
 EPOCHS = 3.0
 BATCH_SIZE = 8
 LONGEST = 1024
 """Tokens of a sample, where the model could read more: memory and time grow with them."""
+PASS_TOKENS = {"cpu": 4096}
+PASS_TOKENS_ELSEWHERE = 32768
+"""From so many tokens on, more in one pass are not faster, and only take memory."""
+SMALL = 50_000_000
+"""Parameters; the products of smaller models are no faster in bfloat16, as everything else takes as long."""
+FASTER = 1.3
+"""How many times as fast products in bfloat16 have to be to be worth what they round away."""
 
 
 def max_length(options: JobOptions, context_length: int) -> int:
@@ -52,18 +64,48 @@ def steps(options: JobOptions, n_samples: int) -> int:
     return max(math.ceil(epochs * math.ceil(n_samples / batch_size(options, n_samples))), 1)
 
 
-def micro_batch_size(options: JobOptions, n_samples: int, *, bytes_each: int, room: int) -> int:
+def micro_batch_size(
+    options: JobOptions, n_samples: int, *, longest: int, device: torch.device, fitting: int | None
+) -> int:
     """Return how many samples are computed together: as many of a step as fit, in parts of the same size.
 
     Args:
-        options: What was asked for.
+        options: What was asked for; it decides, whatever fits.
         n_samples: How many there are.
-        bytes_each: What the longest one takes while it is computed.
-        room: The bytes that there are for them.
+        longest: The tokens of the longest one.
+        device: Where to train.
+        fitting: How many of the longest the memory suffices for; None: for all.
     """
     size = batch_size(options, n_samples)
-    most = min(options.micro_batch_size or max(room // max(bytes_each, 1), 1), size)
-    return largest_divisor(size, most)
+    most = options.micro_batch_size
+    if most is None:
+        most = PASS_TOKENS.get(device.type, PASS_TOKENS_ELSEWHERE) // longest
+        most = most if fitting is None else min(most, fitting)
+    return largest_divisor(size, min(max(most, 1), size))
+
+
+def dtype(options: JobOptions, parameters: int, device: torch.device) -> Dtype:
+    """Return the dtype of the products.
+
+    Args:
+        options: What was asked for.
+        parameters: Of the whole model.
+        device: Where to train. How much faster a CPU is in bfloat16 is measured, which takes about 0.2 s.
+
+    Raises:
+        InvalidRequest: float16 on a CPU.
+    """
+    if options.dtype == "float16" and device.type == "cpu":
+        text = "dtype float16 is slow on a CPU and overflows: use bfloat16, or leave it out"
+        raise InvalidRequest(text, param="dtype")
+    if options.dtype is not None:
+        return options.dtype
+    if parameters < SMALL:
+        return "float32"
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    fast, exact = (machine.measured_flops(each, device) for each in (torch.bfloat16, torch.float32))
+    return "bfloat16" if fast > FASTER * exact else "float32"
 
 
 def largest_divisor(number: int, most: int) -> int:

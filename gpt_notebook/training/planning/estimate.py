@@ -6,17 +6,14 @@ what an allocator loses between its pieces is counted as it was measured.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from gpt_notebook.job_protocol import Estimate, JobOptions
 from gpt_notebook.settings import MIB
 from gpt_notebook.training.planning import choices
+from gpt_notebook.training.planning.machine import measured_flops, measured_traffic
 from gpt_notebook.training.planning.rehearsal import Rehearsal, rehearse
 from gpt_notebook.training.samples.samples import Samples
 
@@ -26,13 +23,10 @@ SCATTERED = 1.5
 """How much more the allocator of a CPU holds for activations of all sizes than these have bytes; measured 1.3 to 2."""
 MOMENTS = 2
 """Numbers that Adam keeps for each parameter that changes, float32."""
-MEASURING_SECONDS = 0.1
 TOUCHED = 3
-"""How much longer a tensor takes in a training than the one that is measured, which stays near the processor."""
+"""How much longer a tensor takes in a training than the one that is measured, which stays in the processor's cache."""
 CALL_SECONDS = 12e-6
 """What a call of torch with its share of Python takes, whatever it computes."""
-SHAPE = (512, 768, 3072)
-"""Rows, input and output features of the product that is measured, as in a layer of a model of 124 million parameters."""
 
 
 def estimate(
@@ -66,26 +60,31 @@ def estimate(
     longest = longest if max_length is None else min(longest, max_length)
     share = samples.n_counted / samples.n_tokens
     if micro_batch_size is None:
-        one = rehearse(config, options, dtype=dtype, shape=(1, longest), counted=round(share * longest))
-        room = free - _standing(one, device)
-        taken = _activations(one, device)
-        micro_batch_size = choices.micro_batch_size(options, len(samples), bytes_each=taken, room=room)
+        alone = rehearse(config, options, dtype=dtype, shape=(1, longest), counted=round(share * longest))
+        fitting = (free - _standing(alone, device)) // max(_activations(alone, device), 1)
+        micro_batch_size = choices.micro_batch_size(
+            options, len(samples), longest=longest, device=device, fitting=fitting
+        )
     n_tokens = micro_batch_size * longest
-    told = rehearse(config, options, dtype=dtype, shape=(micro_batch_size, longest), counted=round(share * n_tokens))
+    rehearsal = rehearse(
+        config, options, dtype=dtype, shape=(micro_batch_size, longest), counted=round(share * n_tokens)
+    )
     steps = choices.steps(options, len(samples)) if steps is None else steps
     batch_size = min(choices.batch_size(options, len(samples)), len(samples))
     tokens = round(steps * batch_size * samples.n_tokens / len(samples))
     if tokens_per_second is None:
         passes = steps * -(-batch_size // micro_batch_size)
-        computing = told.operations / measured_flops(dtype, device) + TOUCHED * told.made / measured_traffic(device)
-        seconds = computing / n_tokens * tokens + passes * told.calls * CALL_SECONDS
+        computing = rehearsal.operations / measured_flops(
+            dtype, device
+        ) + TOUCHED * rehearsal.written / measured_traffic(device)
+        seconds = computing / n_tokens * tokens + passes * rehearsal.calls * CALL_SECONDS
     else:
         seconds = tokens / tokens_per_second
-    activations = _activations(told, device)
+    activations = _activations(rehearsal, device)
     return Estimate(
-        bytes=_standing(told, device) + activations,
-        weights=told.weights,
-        training_state=_state(told),
+        bytes=_standing(rehearsal, device) + activations,
+        weights=rehearsal.weights,
+        training_state=_state(rehearsal),
         activations=activations,
         seconds=seconds,
         steps=steps,
@@ -94,43 +93,14 @@ def estimate(
     )
 
 
-def _standing(told: Rehearsal, device: torch.device) -> int:
+def _standing(rehearsal: Rehearsal, device: torch.device) -> int:
     """Return the bytes that are held from the first step to the last."""
-    return told.weights + _state(told) + (PROCESS if device.type == "cpu" else 0)
+    return rehearsal.weights + _state(rehearsal) + (PROCESS if device.type == "cpu" else 0)
 
 
-def _state(told: Rehearsal) -> int:
-    return told.gradients + MOMENTS * torch.float32.itemsize * told.trainable
+def _state(rehearsal: Rehearsal) -> int:
+    return rehearsal.gradients + MOMENTS * torch.float32.itemsize * rehearsal.trainable
 
 
-def _activations(told: Rehearsal, device: torch.device) -> int:
-    return round(told.activations * (SCATTERED if device.type == "cpu" else 1))
-
-
-def measured_flops(dtype: torch.dtype, device: torch.device) -> float:
-    """Return how many floating-point operations a second this machine does in a product, from about 0.1 s of them."""
-    rows, inputs, outputs = SHAPE
-    x = torch.ones(rows, inputs, dtype=dtype, device=device)
-    weights = torch.ones(outputs, inputs, dtype=dtype, device=device)
-    return 2.0 * rows * inputs * outputs / _seconds(lambda: functional.linear(x, weights), device)
-
-
-def measured_traffic(device: torch.device) -> float:
-    """Return how many bytes a second come out of operations number by number, from about 0.1 s of one."""
-    x = torch.ones(SHAPE[0], SHAPE[2], device=device)
-    return x.nbytes / _seconds(lambda: functional.gelu(x), device)
-
-
-@torch.no_grad()
-def _seconds(operation: Callable[[], Any], device: torch.device) -> float:
-    """Return how long an operation takes at best."""
-    best, taken = math.inf, 0.0
-    while taken < MEASURING_SECONDS:
-        began = time.perf_counter()
-        operation()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds = max(time.perf_counter() - began, 1e-9)
-        taken += seconds
-        best = min(best, seconds)
-    return best
+def _activations(rehearsal: Rehearsal, device: torch.device) -> int:
+    return round(rehearsal.activations * (SCATTERED if device.type == "cpu" else 1))

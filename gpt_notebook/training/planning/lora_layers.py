@@ -19,7 +19,15 @@ LINEAR = (nn.Linear, Conv1D)
 def linear_layers(model: Any) -> dict[str, nn.Module]:
     """Return the linear layers of a model but its head, by name."""
     head = model.get_output_embeddings()
-    return {name: each for name, each in model.named_modules() if isinstance(each, LINEAR) and each is not head}
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, LINEAR) and layer is not head}
+
+
+def targeted(model: Any, targets: Sequence[str] | None) -> dict[str, nn.Module]:
+    """Return the linear layers that an adapter with these targets is added to, by name; None: all of them."""
+    linear = linear_layers(model)
+    if targets is None:
+        return linear
+    return {name: layer for name, layer in linear.items() if any(_is_meant(name, target) for target in targets)}
 
 
 def of_config(config: Any) -> list[str]:
@@ -35,7 +43,12 @@ def check_targets(names: Iterable[str], targets: Sequence[str] | None) -> None:
         InvalidRequest: says which were meant, or which there are.
     """
     known = list(names)
-    ends = sorted({each.rpartition(".")[2] for each in known})
+    ends = sorted({name.rpartition(".")[2] for name in known})
     for target in targets or ():
-        if not any(each == target or each.endswith(f".{target}") for each in known):
+        if not any(_is_meant(name, target) for name in known):
             raise InvalidRequest(unknown_name("layer in lora.targets", target, ends), param="lora.targets")
+
+
+def _is_meant(name: str, target: str) -> bool:
+    """Whether a target means a layer: by its name or by the end of it, as peft reads targets."""
+    return name == target or name.endswith(f".{target}")

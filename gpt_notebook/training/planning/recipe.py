@@ -1,4 +1,4 @@
-"""What a job chooses where nothing was asked for: rates, intervals and the dtype of the products.
+"""What a job chooses where nothing was asked for: rates and intervals, and all that it has chosen together.
 
 An attempt that goes on chooses what the first one chose, so that it goes on exactly.
 """
@@ -11,21 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.job_protocol import JobOptions, Method
 from gpt_notebook.protocol import Dtype
-from gpt_notebook.training.planning import choices, estimate
+from gpt_notebook.training.planning import choices
+from gpt_notebook.training.samples.samples import Samples
 
-SMALL = 50_000_000
-"""Parameters; the products of smaller models are no faster in bfloat16, as everything else takes as long."""
-FASTER = 1.3
-"""How many times as fast products in bfloat16 have to be to be worth what they round away."""
 WORK_AT_RISK = 60.0
 """Seconds of training that may be lost with the process."""
 SAVING_SHARE = 0.05
 """Of the time, at most about so much goes into saving."""
+ADAM_BYTES = 12
+"""Of each parameter that changes, in a checkpoint: itself and the optimizer's two moments, in float32."""
 DISK_SPEED = 300e6
 """Bytes a second that are written and made to last, a careful guess."""
 VALIDATIONS = 10
@@ -65,27 +61,8 @@ REMEMBERED = tuple(field.name for field in dataclasses.fields(Recipe) if field.n
 def settled(options: JobOptions, chosen: Mapping[str, Any]) -> JobOptions:
     """Return the options with what an earlier attempt chose where they leave it open."""
     names = [*REMEMBERED, *(["epochs"] if options.max_steps is None else [])]
-    found = {name: chosen[name] for name in names if getattr(options, name) is None and chosen.get(name) is not None}
-    return dataclasses.replace(options, **found)
-
-
-def dtype_for(options: JobOptions, parameters: int, device: torch.device) -> Dtype:
-    """Return the dtype of the products.
-
-    Raises:
-        InvalidRequest: float16 on a CPU.
-    """
-    if options.dtype == "float16" and device.type == "cpu":
-        text = "dtype float16 is slow on a CPU and overflows: use bfloat16, or leave it out"
-        raise InvalidRequest(text, param="dtype")
-    if options.dtype is not None:
-        return options.dtype
-    if parameters < SMALL:
-        return "float32"
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    fast, exact = (estimate.measured_flops(each, device) for each in (torch.bfloat16, torch.float32))
-    return "bfloat16" if fast > FASTER * exact else "float32"
+    kept = {name: chosen[name] for name in names if getattr(options, name) is None and chosen.get(name) is not None}
+    return dataclasses.replace(options, **kept)
 
 
 def learning_rate_for(method: Method, parameters: int) -> float:
@@ -102,39 +79,38 @@ def learning_rate_for(method: Method, parameters: int) -> float:
 
 def make(
     options: JobOptions,
+    training: Samples,
+    validation: Samples | None,
     *,
-    n_samples: int,
-    n_tokens: int,
-    n_validation_tokens: int,
     max_length: int,
+    trainable: int,
     parameters: int,
     dtype: Dtype,
     packing: bool,
     micro_batch_size: int,
     seconds_a_sample: float | None,
-    state_bytes: int,
 ) -> Recipe:
     """Return how to train.
 
     Args:
         options: What was asked for, with what earlier attempts chose.
-        n_samples: How many there are to train on.
-        n_tokens: Their tokens.
-        n_validation_tokens: Those of a validation.
+        training: What to train on.
+        validation: What to validate on; None: nothing.
         max_length: Tokens of a sample.
-        parameters: Of the whole model.
+        trainable: How many parameters change.
+        parameters: How many there are in all.
         dtype: Of the products.
         packing: Whether samples are laid end to end.
         micro_batch_size: Samples that are computed together.
         seconds_a_sample: What one takes, if it is known.
-        state_bytes: Size of a checkpoint.
     """
-    batch_size = choices.batch_size(options, n_samples)
-    steps = choices.steps(options, n_samples)
+    batch_size = choices.batch_size(options, len(training))
+    steps = choices.steps(options, len(training))
     rate = options.learning_rate or learning_rate_for(options.method, parameters)
     warmup = options.warmup_steps if options.warmup_steps is not None else min(math.ceil(0.05 * steps), 100)
-    step_tokens = n_tokens / n_samples * batch_size
-    pays = n_validation_tokens * FORWARD_SHARE / (VALIDATION_SHARE * step_tokens)
+    step_tokens = training.n_tokens / len(training) * batch_size
+    validation_tokens = 0 if validation is None else validation.n_tokens
+    pays = validation_tokens * FORWARD_SHARE / (VALIDATION_SHARE * step_tokens)
     return Recipe(
         max_length=max_length,
         epochs=(options.epochs or choices.EPOCHS) if options.max_steps is None else None,
@@ -145,7 +121,7 @@ def make(
         warmup_steps=warmup,
         packing=packing,
         dtype=dtype,
-        save_every=options.save_every or _save_every(seconds_a_sample, batch_size, state_bytes),
+        save_every=options.save_every or _save_every(seconds_a_sample, batch_size, ADAM_BYTES * trainable),
         validate_every=options.validate_every or max(math.ceil(steps / VALIDATIONS), math.ceil(pays)),
         probe_every=options.probe_every or math.ceil(steps / PROBINGS),
     )

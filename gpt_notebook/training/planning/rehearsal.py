@@ -2,7 +2,7 @@
 
 torch can compute with tensors that have a shape and a place but no content. So a model is made from its config, given
 its adapter, and run forward and backward, while every tensor is counted as it comes and goes. That takes the time of a
-few thousand small calls, no memory, and knows of each family what it keeps for the way back.
+few thousand small calls, no memory, and knows of each family what it keeps for the backward pass.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ from torch.utils.weak import WeakIdKeyDictionary
 from transformers.pytorch_utils import Conv1D
 
 from gpt_notebook.job_protocol import JobOptions
-from gpt_notebook.training.measures import logits_at
+from gpt_notebook.training.autocast import products_in
+from gpt_notebook.training.loss import logits_at
+from gpt_notebook.training.planning import lora_layers
 
 logger = logging.getLogger(__name__)
 # What torch can't rehearse is said here, in one line and not in twenty.
 logging.getLogger(FakeTensorMode.__module__).setLevel(logging.CRITICAL)
 
-LINEAR = (nn.Linear, Conv1D)
 KEPT = 34
 """Bytes that a layer keeps for each token and each number of its width, in half precision and with attention that keeps no
 maps (Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models", eq. 1)."""
 LOGITS = 3 * 4
 """Bytes that a logit takes where the loss is computed: itself, its log-probability and its gradient, float32."""
 CALLS = 200
-"""Of torch, for a layer forward and back, where they can't be counted."""
+"""Of torch, for a layer forward and backward, where they can't be counted."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,19 @@ class Rehearsal:
     gradients: int
     """Bytes of the gradients."""
     activations: int
-    """Bytes that a pass forward and back holds beside both."""
+    """Bytes that a pass forward and backward holds beside both."""
     operations: float
     """Floating-point operations of that pass."""
     calls: int
     """Calls of torch in it, each of which takes its time whatever it computes."""
-    made: int
-    """Bytes of all tensors that come up in it, which are written and read."""
+    written: int
+    """Bytes of all tensors that come up in it, each of which is written and read."""
 
 
 def rehearse(
     config: Any, options: JobOptions, *, dtype: torch.dtype, shape: tuple[int, int], counted: int
 ) -> Rehearsal:
-    """Return what a pass forward and back would take.
+    """Return what a pass forward and backward would take.
 
     Args:
         config: The model's.
@@ -80,46 +81,46 @@ def rehearse(
             _store(model, dtype)
             _add_adapter(model, options)
         parameters = list(model.parameters())
-        changing = [each for each in parameters if each.requires_grad]
-        gradients = sum(each.nbytes for each in changing)
+        changing = [parameter for parameter in parameters if parameter.requires_grad]
+        gradients = sum(parameter.nbytes for parameter in changing)
         try:
-            found = _pass(model, dtype, shape, counted)
+            cost = _pass(model, dtype, shape, counted)
         except Exception as error:  # noqa: BLE001 - such as experts that are chosen by numbers
             logger.info("%s is estimated by its sizes: %s", config.model_type, str(error)[:200])
-            found = _guessed(model, config, options, dtype, shape)
+            cost = _guessed(model, config, options, dtype, shape)
         if options.gradient_checkpointing:
-            found = _computed_again(found, config, options, dtype=dtype, shape=shape, counted=counted)
+            cost = _computed_again(cost, config, options, dtype=dtype, shape=shape, counted=counted)
+    largest = max((parameter.nbytes for parameter in changing), default=0)
     return Rehearsal(
-        parameters=sum(each.numel() for each in parameters),
-        trainable=sum(each.numel() for each in changing),
-        weights=sum(each.nbytes for each in parameters),
+        parameters=sum(parameter.numel() for parameter in parameters),
+        trainable=sum(parameter.numel() for parameter in changing),
+        weights=sum(parameter.nbytes for parameter in parameters),
         gradients=gradients,
         # Gradients come while activations go. What is there last is what the optimizer computes of its largest parameter.
-        activations=max(found.peak - gradients, 2 * max((each.nbytes for each in changing), default=0)),
-        operations=found.operations,
-        calls=found.calls,
-        made=found.made,
+        activations=max(cost.peak - gradients, 2 * largest),
+        operations=cost.operations,
+        calls=cost.calls,
+        written=cost.written,
     )
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a pass forward and back takes."""
+class _Cost:
+    """What a pass forward and backward takes."""
 
     peak: int
     """Bytes, gradients included."""
     kept: int
-    """Bytes that are there between forward and back."""
+    """Bytes that are there between forward and backward."""
     operations: float
     calls: int
-    made: int
+    written: int
 
 
-def _pass(model: Any, dtype: torch.dtype, shape: tuple[int, int], counted: int) -> _Found:
-    half = torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32)
+def _pass(model: Any, dtype: torch.dtype, shape: tuple[int, int], counted: int) -> _Cost:
     standing = [*model.parameters(), *model.buffers()]
     with _Held(beside=standing) as held, FlopCounterMode(display=False) as flops:
-        with half:
+        with products_in(dtype, torch.device("cpu")):
             ids = torch.zeros(shape, dtype=torch.long)
             places = torch.arange(max(min(counted, ids.numel()), 1))
             logits = logits_at(model, {"input_ids": ids}, places)
@@ -127,24 +128,24 @@ def _pass(model: Any, dtype: torch.dtype, shape: tuple[int, int], counted: int) 
         del logits
         kept = held.now
         loss.backward()  # type: ignore[no-untyped-call]
-    return _Found(held.peak, kept, float(flops.get_total_flops()), held.calls, held.made)
+    return _Cost(held.peak, kept, float(flops.get_total_flops()), held.calls, held.written)
 
 
 def _computed_again(
-    found: _Found, config: Any, options: JobOptions, *, dtype: torch.dtype, shape: tuple[int, int], counted: int
-) -> _Found:
-    """Return what a pass takes that keeps each layer's input only, and computes one layer at a time again for the way back."""
+    cost: _Cost, config: Any, options: JobOptions, *, dtype: torch.dtype, shape: tuple[int, int], counted: int
+) -> _Cost:
+    """Return what a pass takes that keeps each layer's input only, and computes a layer again for its backward pass."""
     text = config.get_text_config()
     inputs = shape[0] * shape[1] * text.hidden_size * dtype.itemsize * text.num_hidden_layers
     logits = LOGITS * counted * text.vocab_size
-    layer = max(found.kept - logits, 0) // text.num_hidden_layers
+    layer = max(cost.kept - logits, 0) // text.num_hidden_layers
     again = 1 + 1 / (3 if options.method == "full" else 2)
-    return _Found(
-        peak=min(inputs + max(layer, logits), found.peak),
+    return _Cost(
+        peak=min(inputs + max(layer, logits), cost.peak),
         kept=inputs,
-        operations=again * found.operations,
-        calls=round(again * found.calls),
-        made=round(again * found.made),
+        operations=again * cost.operations,
+        calls=round(again * cost.calls),
+        written=round(again * cost.written),
     )
 
 
@@ -153,7 +154,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, *, beside: Iterable[torch.Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.peak = self.calls = self.made = 0
+        self.peak = self.calls = self.written = 0
         self.now = 0
         self._storages = WeakIdKeyDictionary()
         for tensor in beside:
@@ -169,7 +170,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if storage not in self._storages:
                     self._storages[storage] = True
                     self.now += storage.nbytes()
-                    self.made += storage.nbytes()
+                    self.written += storage.nbytes()
                     weakref.finalize(storage, self._gone, storage.nbytes())
         self.peak = max(self.peak, self.now)
         return result
@@ -197,7 +198,8 @@ class _Adapted(nn.Module):
 def _store(model: Any, dtype: torch.dtype) -> None:
     """Give a model frozen weights of another dtype, those that it shares between layers once."""
     stored = {
-        each: nn.Parameter(torch.empty(each.shape, dtype=dtype), requires_grad=False) for each in model.parameters()
+        parameter: nn.Parameter(torch.empty(parameter.shape, dtype=dtype), requires_grad=False)
+        for parameter in model.parameters()
     }
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -205,28 +207,19 @@ def _store(model: Any, dtype: torch.dtype) -> None:
 
 
 def _add_adapter(model: Any, options: JobOptions) -> None:
-    for name in _adapted_names(model, options):
+    for name, layer in lora_layers.targeted(model, options.lora.targets).items():
         parent, _, last = name.rpartition(".")
-        layer = model.get_submodule(name)
         setattr(model.get_submodule(parent), last, _Adapted(layer, options.lora.rank, options.lora.dropout))
 
 
-def _adapted_names(model: Any, options: JobOptions) -> list[str]:
-    head = model.get_output_embeddings()
-    names = [name for name, each in model.named_modules() if isinstance(each, LINEAR) and each is not head]
-    targets = options.lora.targets
-    if targets is None:
-        return names
-    return [name for name in names if any(name == each or name.endswith(f".{each}") for each in targets)]
-
-
-def _guessed(model: Any, config: Any, options: JobOptions, dtype: torch.dtype, shape: tuple[int, int]) -> _Found:
-    """Return about what a pass takes that can't be rehearsed: two operations for each weight and way."""
+def _guessed(model: Any, config: Any, options: JobOptions, dtype: torch.dtype, shape: tuple[int, int]) -> _Cost:
+    """Return about what a pass takes that can't be rehearsed: two operations for each weight in each direction."""
     text = config.get_text_config()
     n_tokens = shape[0] * shape[1]
     layers = KEPT // 2 * dtype.itemsize * text.hidden_size * text.num_hidden_layers
     kept = int(n_tokens * (layers + LOGITS * text.vocab_size))
-    gradients = sum(each.nbytes for each in model.parameters() if each.requires_grad)
-    weights: int = sum(each.numel() for each in model.parameters() if each.dim() > 1)
-    ways = 3 if options.method == "full" else 2
-    return _Found(kept + gradients, kept, 2.0 * ways * weights * n_tokens, CALLS * text.num_hidden_layers, 3 * kept)
+    gradients = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    weights: int = sum(parameter.numel() for parameter in model.parameters() if parameter.dim() > 1)
+    # Backward computes the gradients of activations and those of weights, of which an adapter's are few.
+    products = 3 if options.method == "full" else 2
+    return _Cost(kept + gradients, kept, 2.0 * products * weights * n_tokens, CALLS * text.num_hidden_layers, 3 * kept)

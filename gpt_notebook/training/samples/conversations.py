@@ -17,7 +17,7 @@ from gpt_notebook.turns import Marks, plain_dialogue
 
 
 class Templates(Protocol):
-    """Who renders chat templates, such as the model kernel's process for them."""
+    """Who renders chat templates, which are programs of strangers: `TemplateProcess`, or in tests something quicker."""
 
     def render(
         self, template: str, messages: Sequence[dict[str, str]], variables: dict[str, Any], *, asks: bool = True
@@ -37,37 +37,13 @@ class Piece(NamedTuple):
     """Whether the model's end token belongs after it."""
 
 
-class InThisProcess:
-    """Renders chat templates where it is; a template that never ends holds up whoever asks."""
-
-    def render(
-        self, template: str, messages: Sequence[dict[str, str]], variables: dict[str, Any], *, asks: bool = True
-    ) -> str:
-        """Return the text of a conversation.
-
-        Raises:
-            InvalidRequest: the template refuses it.
-        """
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-        try:
-            (text,), _ = render_jinja_template(
-                [list(messages)], chat_template=template, add_generation_prompt=asks, **variables
-            )
-        except Exception as error:  # noqa: BLE001 - a template can raise anything
-            reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
-            message = f"the model's chat template refuses this conversation: {reason}"
-            raise InvalidRequest(message, param="messages") from None
-        return str(text)
-
-
 class Conversations:
     """Conversations for one tokenizer."""
 
-    def __init__(self, tokenizer: Any, templates: Templates | None = None) -> None:
-        """Take a tokenizer, with or without a chat template, and who renders that; None: this process."""
+    def __init__(self, tokenizer: Any, templates: Templates) -> None:
+        """Take a tokenizer, with or without a chat template, and who renders that."""
         self._tokenizer = tokenizer
-        self._templates = templates or InThisProcess()
+        self._templates = templates
         self._template = tokenizer.get_chat_template() if getattr(tokenizer, "chat_template", None) else None
         self._variables = dict(tokenizer.special_tokens_map)
         self._marks = Marks(tokenizer)

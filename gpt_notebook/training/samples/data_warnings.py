@@ -20,6 +20,10 @@ LONGEST_LABEL = 80
 ROWS_PER_LABEL = 4
 """How many rows there are at least for each label, on average, where completions are labels."""
 SHOWN = 3
+ENDS = ".,:;!?)]}"
+"""What a prompt may end with, besides letters and digits, so that a space is missing before a word."""
+NEARLY_ALL = 0.9
+"""Of the rows: what is so in fewer of them is not a habit of whoever wrote them."""
 
 
 class DataWarnings:
@@ -32,7 +36,7 @@ class DataWarnings:
         self._digests = array("Q")
         self._labels: Counter[str] | None = Counter()
         self._spelled_out = 0
-        self._run_together = 0
+        self._run_together = self._unspaced = 0
         self._uncounted = 0
 
     @property
@@ -48,7 +52,9 @@ class DataWarnings:
         if plain and any(each in text for text in texts for each in self._special):
             self._spelled_out += 1
         if "completion" in row:
-            self._run_together += plain and row["prompt"][-1:].isalnum() and row["completion"][:1].isalnum()
+            end, begin = row["prompt"][-1:], row["completion"][:1]
+            self._run_together += plain and end.isalnum() and begin.isalnum()
+            self._unspaced += plain and bool(end) and (end.isalnum() or end in ENDS) and begin.isalnum()
             self._label(row["completion"])
 
     def nothing_counted(self) -> None:
@@ -80,8 +86,9 @@ class DataWarnings:
             lines.append(
                 f"{_count(self._spelled_out, 'row')} with a special token spelled out, which is read as that token"
             )
-        if self._run_together:
-            lines.append(f"{_count(self._run_together, 'row')} {RUN_TOGETHER}")
+        unspaced = self._unspaced if self._unspaced >= NEARLY_ALL * n_rows else self._run_together
+        if unspaced:
+            lines.append(f"{_count(unspaced, 'row')} {RUN_TOGETHER}")
         if self._uncounted:
             lines.append(
                 f"{_count(self._uncounted, 'row')} left out: a single token, which nothing can be learned from"

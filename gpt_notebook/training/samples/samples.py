@@ -132,9 +132,9 @@ def encode(
     tokenizer: Any,
     *,
     max_length: int,
+    templates: Templates,
     too_long: TooLong = "split",
     chat: bool | None = None,
-    templates: Templates | None = None,
 ) -> Samples:
     """Return the samples of rows.
 
@@ -142,9 +142,9 @@ def encode(
         rows: `rows.read` gives them; they are read once, and not kept.
         tokenizer: The model's, as transformers loads it.
         max_length: The most tokens that a sample may have, at least 2.
+        templates: Who renders the chat template, if there is one and it is needed.
         too_long: What becomes of rows that have more.
         chat: Whether a prompt is a user's turn and its completion the answer; None: if there is a chat template.
-        templates: Who renders the chat template; None: this process.
 
     Raises:
         InvalidRequest: there are no rows, or one is none; the message names it.
@@ -160,7 +160,7 @@ class _Encoder:
     """Rows on their way to arrays."""
 
     def __init__(
-        self, tokenizer: Any, max_length: int, too_long: TooLong, *, chat: bool | None, templates: Templates | None
+        self, tokenizer: Any, max_length: int, too_long: TooLong, *, chat: bool | None, templates: Templates
     ) -> None:
         self._tokenizer = tokenizer
         self._max_length = max_length
@@ -295,9 +295,7 @@ def divide(samples: Samples, share: float, *, seed: int) -> tuple[Samples, Sampl
     """
     _, first, kinds = np.unique(samples.digests[samples.rows], return_index=True, return_inverse=True)
     if len(first) < 2:  # noqa: PLR2004 - one for each side
-        message = (
-            "validation_share needs at least two rows that differ: give more data, or validation data of their own"
-        )
+        message = "a share for validation needs at least two rows that differ: give more data, or validation data of their own"
         raise InvalidRequest(message, param="validation_share")
     count = min(max(round(share * len(first)), 1), len(first) - 1)
     in_order = np.argsort(first)  # Digests have no order that means anything; rows do.

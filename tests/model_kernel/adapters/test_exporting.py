@@ -54,6 +54,11 @@ def test_an_adapter_is_written_as_peft_does(engine, tiny, pip, tmp_path):
     assert "for `gpt2`" in (target / "README.md").read_text("utf-8")
 
 
+def test_an_adapter_without_its_model_is_told_from_a_model_of_the_hub(engine, tiny, pip, tmp_path):
+    with pytest.raises(ModelNotFound, match=r"pip is an adapter: write .*\+pip"):
+        exported(engine, "pip", tmp_path / "export")
+
+
 def test_a_merged_model_is_served_like_any_other_and_says_the_same(engine, tiny, pip, tmp_path):
     model, target = f"{tiny()}+pip", tmp_path / "merged"
     before = Reference(tiny()).logprobs(range(10, 20))

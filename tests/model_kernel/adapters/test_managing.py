@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from gpt_notebook import adapter_files, adapter_places
 from gpt_notebook.adapter_places import CONFIG, WEIGHTS
 from gpt_notebook.errors import GptNotebookError, InvalidRequest, JobInUse, ModelInUse, ModelNotFound
-from gpt_notebook.job_files import history, lock, publishing
+from gpt_notebook.job_events import CheckpointSaved, StateChanged
+from gpt_notebook.job_files import job_progress, lock, publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import JobSpec, directory_of
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import (
-    CheckpointSaved,
-    DeleteAdapterRequest,
-    JobOptions,
-    JobRequest,
-    RenameAdapterRequest,
-    StateChanged,
-)
+from gpt_notebook.job_protocol import DeleteAdapterRequest, JobOptions, JobRequest, RenameAdapterRequest
 from gpt_notebook.model_kernel.adapters import managing
 from gpt_notebook.protocol import GenerateRequest, LoadRequest, SamplingOptions
 from model_kernel import tiny_adapters
@@ -98,7 +93,7 @@ def test_with_an_adapter_the_job_that_made_it_gets_the_name(home, trained):
     assert (names(home), moved.spec().name, moved.spec().id) == (["saga"], "saga", "job-tale")
     assert (home / "adapters" / "saga").readlink().parts == ("..", "jobs", "saga")
     assert adapter_files.read(adapter_places.locate("saga:best", home)).digest == digest
-    info = history.info(moved, running=False)
+    info = job_progress.info(moved, running=False)
     assert (info.name, [each.step for each in info.checkpoints]) == ("saga", [2, 4, 6])
 
 
@@ -135,6 +130,36 @@ def test_what_is_not_there_is_said_to_be_so(home, pip, change):
     assert names(home) == ["pip"]
 
 
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("fails", ["symlink_to", "rename", "write_bytes"])
+def test_a_name_that_cannot_be_given_leaves_the_old_one(home, trained, monkeypatch, method, fails):
+    before = trained(method=method).spec()
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        if fails == "rename":
+            patched.setattr(type(directory_of(home, "tale")), "rename", full)
+        else:
+            patched.setattr(Path, fails, full)
+        with pytest.raises(GptNotebookError, match="No space left"):
+            managing.rename(home, "tale", "saga")
+    assert (managing.find(home, "tale").job.spec(), publishing.taken(home, "saga")) == (before, None)
+    managing.rename(home, "tale", "saga")
+    assert managing.find(home, "saga").job.spec().id == before.id
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_half_a_renaming_is_made_whole_and_takes_no_other_name(home, trained, method):
+    trained(method=method)
+    (home / "jobs" / "tale").rename(home / "jobs" / "saga")
+    assert publishing.taken(home, "tale") is None
+    managing.mend(home)
+    assert managing.find(home, "saga").job == directory_of(home, "saga")
+    assert [each.name for place in ("adapters", "models") for each in (home / place).glob("*")] == ["saga"]
+
+
 # --- jobs that still have something to do ---------------------------------------------------------------------------
 
 
@@ -158,9 +183,12 @@ def test_one_whose_process_has_died_can_be_deleted(home, trained):
     assert names(home) == []
 
 
-def test_what_another_job_goes_on_from_stays(home, trained):
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_what_another_job_goes_on_from_stays(home, trained, is_moved):
     job = trained()
     trained("next", state="paused", adapter=str(job.path / "checkpoints" / "6"))
+    if is_moved:
+        home = home.rename(home.with_name("moved"))
     for change in (lambda: managing.delete(home, "tale"), lambda: managing.rename(home, "tale", "saga")):
         with pytest.raises(JobInUse, match="the job next goes on from tale, and is paused"):
             change()
@@ -195,7 +223,7 @@ def test_a_step_is_deleted_and_told_of_among_the_events(home, trained):
     job = trained()
     managing.delete(home, "tale", 6)
     assert adapter_places.steps(home / "adapters" / "tale") == [2, 4]
-    info = history.info(job, running=False)
+    info = job_progress.info(job, running=False)
     assert ([each.step for each in info.checkpoints], info.best_step) == ([2, 4], 4)
     assert '"type": "pruned"' in job.events.read_text("utf-8").splitlines()[-1]
 

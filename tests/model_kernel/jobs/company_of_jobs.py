@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gpt_notebook.errors import ModelNotFound
+from gpt_notebook.job_events import JobEvent, StateChanged
 from gpt_notebook.job_files import lock
 from gpt_notebook.job_files.directory import JobDirectory, jobs_in
-from gpt_notebook.job_protocol import EventsRequest, JobEvent, JobInfo, JobOptions, JobRequest, JobStarted, StateChanged
+from gpt_notebook.job_protocol import EventsRequest, JobInfo, JobOptions, JobRequest, JobStarted
 from gpt_notebook.model_kernel.jobs import processes
 from gpt_notebook.model_kernel.jobs.base import Base
 from gpt_notebook.model_kernel.jobs.jobs import Jobs

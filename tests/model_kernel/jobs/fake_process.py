@@ -12,10 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-from gpt_notebook.job_files import commands, history, lock
+from gpt_notebook.job_events import CommandDone, StateChanged, StepDone
+from gpt_notebook.job_files import commands, job_progress, lock
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CommandDone, StateChanged, StepDone
 
 ENDS = {"pause": ("paused", "user"), "stop": ("succeeded", "stopped"), "cancel": ("cancelled", "user")}
 
@@ -28,7 +28,7 @@ def main() -> None:
     with lock.hold(directory, wait=2, as_job=True) as ours:
         if not ours:
             sys.exit(1)
-        before = history.progress(directory)
+        before = job_progress.progress(directory)
         with Journal(directory.events, attempt=Journal.next_attempt(directory.events)) as journal:
             journal.write(StateChanged, state="running", step=before.step)
             for step in range(before.step + 1, before.step + 1 + arguments.get("steps", 2)):

@@ -64,7 +64,7 @@ def test_the_same_data_are_kept_once(store, home):
         (b'{"text": "a"}\n\n{"text": "b"}\n', "line 2 is empty: send one JSON object a line"),
         (b'["a"]\n', r"line 1 is no JSON object but \['a'\]"),
         (b'{"text": "a"}\n{"text": "\xff"}\n', r"line 2 is not UTF-8 \(byte 10\)"),
-        (b"[" * 100_000, "larger than"),
+        (b"[" * 100_000, "the data are larger than 10 kB: send fewer rows"),
         (b"[" * 9_000 + b"\n", "line 1 is no JSON"),
         (b'{"text": "' + b"a" * 20_000 + b'"}', "larger than .* raise GPT_NOTEBOOK_MAX_DATA"),
         (b"PK\x03\x04\x14\x00\x08\xff", "line 1 is not UTF-8"),
@@ -143,6 +143,14 @@ def test_a_full_disk_is_said_in_one_line_and_nothing_is_left(store, home, monkey
     with pytest.raises(DiskFull, match=r"no space left.*make room"):
         kept(store, ROWS)
     assert left(home) == []
+
+
+def test_data_are_on_the_disk_before_they_have_their_name_and_then_the_name_too(store, home, monkeypatch):
+    done = []
+    monkeypatch.setattr(data_store, "sync", lambda _: done.append(left(home)[0][:5]))
+    monkeypatch.setattr(data_store.Disk, "sync", lambda _, path: done.append(path.name))
+    kept(store, ROWS)
+    assert done == [".tmp-", ".data"]
 
 
 def test_data_that_no_job_has_leave_after_some_days(store, home):

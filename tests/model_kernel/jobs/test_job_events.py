@@ -7,9 +7,10 @@ import json
 
 import pytest
 
+from gpt_notebook.job_events import StateChanged, StepDone
 from gpt_notebook.job_files.directory import directory_of
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CommandRequest, EventsRequest, StateChanged, StepDone
+from gpt_notebook.job_protocol import CommandRequest, EventsRequest
 from gpt_notebook.model_kernel.jobs import events as following
 from gpt_notebook.protocol import Done
 from model_kernel.jobs.company_of_jobs import start, state, told

@@ -12,10 +12,10 @@ import time
 import pytest
 
 from gpt_notebook.errors import DataNotFound, InvalidRequest, JobNotFound, PayloadTooLarge
+from gpt_notebook.job_events import CommandDone, StateChanged
 from gpt_notebook.job_protocol import (
     DATA_PATH,
     PATHS,
-    CommandDone,
     CommandRequest,
     DeleteAdapterRequest,
     EvaluateRequest,
@@ -26,7 +26,6 @@ from gpt_notebook.job_protocol import (
     JobRequest,
     PreviewRequest,
     RenameAdapterRequest,
-    StateChanged,
 )
 from gpt_notebook.protocol import Done
 from gpt_notebook.settings import Settings
@@ -76,6 +75,8 @@ def test_a_job_from_its_data_to_its_end(engine, client, data):
     assert states == ["queued", "running", "succeeded"]
     (job,) = client.jobs()
     assert (job.state, job.step, job.result) == ("succeeded", 4, "storyteller+fox")
+    assert client.jobs(job=job.id) == client.jobs(job="fox") == [job]
+    assert client.jobs(job="owl & fox") == []
     client.forget_job(ForgetRequest(job="fox"))
     assert client.jobs() == []
 
@@ -88,7 +89,7 @@ def test_the_status_tells_what_runs_and_what_waits(engine, client, data):
     events.close()
     engine.wait_until(lambda: len(engine.jobs.current()) == 2, timeout=5)
     status = client.status()
-    assert [(each.name, each.position) for each in status.jobs][1] == ("hare", 0)
+    assert [(each.name, each.position) for each in status.jobs][1] == ("hare", 1)
     assert "jobs fox hare" in repr(status)
     assert status.requests == ()
 

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from gpt_notebook.errors import InvalidRequest, JobError, JobInUse, JobNotFound, ModelInUse
+from gpt_notebook.job_events import CommandDone, StateChanged, StepDone
 from gpt_notebook.job_files import lock, publishing
 from gpt_notebook.job_files.checkpoints import Checkpoints
 from gpt_notebook.job_files.directory import directory_of
-from gpt_notebook.job_protocol import CommandDone, CommandRequest, ForgetRequest, StateChanged, StepDone
+from gpt_notebook.job_protocol import CommandRequest, ForgetRequest
 from gpt_notebook.protocol import Done
 from model_kernel.jobs.company_of_jobs import info, start, state, told, until
 
@@ -41,10 +42,10 @@ def test_jobs_run_one_at_a_time_in_the_order_of_their_queueing(with_jobs):
         await start(jobs, "ant")
         assert [(each.name, each.state, each.position) for each in jobs.current()] == [
             ("zebra", "running", None),
-            ("monkey", "queued", 0),
-            ("ant", "queued", 1),
+            ("monkey", "queued", 1),
+            ("ant", "queued", 2),
         ]
-        assert (await info(jobs, "ant")).position == 1
+        assert (await info(jobs, "ant")).position == 2
         assert len(jobs.started) == 1
         await jobs.command(CommandRequest(job="zebra", command="stop"))
         ends = [(await state(jobs, name, "succeeded")).time for name in ("zebra", "monkey", "ant")]
@@ -136,8 +137,8 @@ def test_what_is_told_while_a_process_leaves_is_done_after_it(with_jobs, home):
 @pytest.mark.parametrize(
     ("end", "command", "message"),
     [
-        ("succeed", "resume", "fox has come to its end: start it again with more steps and force=True to go on"),
-        ("succeed", "cancel", "fox has come to its end"),
+        ("succeed", "resume", "fox has come to its end: start it again with more steps and the option force to go on"),
+        ("succeed", "cancel", "fox has come to its end$"),
         ("die", "pause", "fox has failed: resume goes on from its last checkpoint"),
     ],
 )
@@ -194,6 +195,19 @@ def test_a_job_is_deleted_with_its_links_unless_somebody_uses_it(with_jobs, home
             await jobs.forget(ForgetRequest(job="fox"))
 
     with_jobs(work, let_go=let_go)
+
+
+def test_a_result_that_a_dead_process_has_not_published_is_found(with_jobs, home):
+    async def train(jobs):
+        await start(jobs, "fox", then="die")
+        await state(jobs, "fox", "failed")
+
+    async def look(_jobs):
+        await until((home / "adapters" / "fox").is_dir)
+
+    with_jobs(train)
+    Checkpoints(directory_of(home, "fox")).save(2, lambda place: (place / "weights").touch())
+    with_jobs(look)
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_one_that_was_meant(with_jobs):

@@ -10,6 +10,7 @@ from gpt_notebook.job_protocol import JobOptions, PreviewRequest
 from gpt_notebook.model_kernel import prompts
 from gpt_notebook.model_kernel.jobs.preview import preview
 from gpt_notebook.protocol import GenerateRequest
+from gpt_notebook.training.planning import choices
 from model_kernel.families import CONTEXT
 from model_kernel.tiny_models import CHAT_TEMPLATE, TEXT
 
@@ -86,8 +87,22 @@ def test_what_should_be_known_of_the_data_is_said(look):
         ([{"text": "Hi"}, {"txt": "Hi"}], {}, "row 1 has txt"),
         ([{"text": "Hi"}], {"max_length": 10**6}, "max_length is 1,000,000"),
         ([{"text": TEXT}], {"too_long": "refuse"}, "row 0 has"),
+        ([{"text": "Hi"}], {"dtype": "float16"}, "dtype float16 is slow on a CPU"),
     ],
 )
 def test_what_a_job_would_refuse_is_refused(look, rows, options, reason):
     with pytest.raises(InvalidRequest, match=reason):
         look(rows, **options)
+
+
+def test_the_estimate_is_of_the_dtype_that_the_job_would_choose(look, loaded, monkeypatch):
+    chosen = []
+
+    def choose(options, parameters, device):
+        chosen.append((options.dtype, parameters, device.type))
+        return "bfloat16"
+
+    whole = look(ROWS).estimate.weights
+    monkeypatch.setattr(choices, "dtype", choose)
+    assert look(ROWS).estimate.weights < 0.7 * whole
+    assert chosen == [(None, loaded().parameters, "cpu")]

@@ -9,8 +9,8 @@ import pytest
 from job_files.job_samples import make_job
 
 from gpt_notebook.errors import JobError
+from gpt_notebook.job_events import StateChanged
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import StateChanged
 from gpt_notebook.model_kernel.jobs.register import Register
 
 NOT_FILES = [os.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name)]

@@ -16,6 +16,7 @@ from gpt_notebook.model_kernel.jobs.register import Job
 from gpt_notebook.model_kernel.jobs.room import Room, needed_by
 from gpt_notebook.protocol import LoadRequest
 from gpt_notebook.settings import MIB
+from gpt_notebook.training.planning import choices
 from model_kernel.asking import all_of
 
 
@@ -85,3 +86,17 @@ def test_longer_rows_more_samples_and_full_training_take_more(job):
     assert little < bytes_of(job(batch_size=8))
     assert little < bytes_of(job(b'{"text": "%s"}\n' % (b"a fox " * 20), batch_size=1))
     assert little < bytes_of(job(batch_size=1, method="full"))
+
+
+def test_room_is_made_for_as_many_samples_as_the_job_would_compute_together(job, monkeypatch):
+    cpu = torch.device("cpu")
+    line = b'{"text": "%s"}\n' % (b"a fox " * 10)
+
+    def bytes_of(**options):
+        made = job(line, **options)
+        return needed_by(made.spec, made.directory, cpu)
+
+    one, all_of_them = bytes_of(batch_size=8, micro_batch_size=1), bytes_of(batch_size=8)
+    assert one < all_of_them
+    monkeypatch.setitem(choices.PASS_TOKENS, "cpu", 1)
+    assert bytes_of(batch_size=8) == one

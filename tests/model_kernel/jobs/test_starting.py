@@ -9,14 +9,15 @@ from dataclasses import replace
 import pytest
 
 from gpt_notebook.errors import DataNotFound, DiskFull, InvalidRequest, JobDiffers, JobError, JobInUse, ModelNotFound
+from gpt_notebook.job_events import Noted, StateChanged
 from gpt_notebook.job_files.checkpoints import Checkpoints
-from gpt_notebook.job_files.directory import JobSpec, directory_of
+from gpt_notebook.job_files.directory import JobDirectory, JobSpec, directory_of
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CommandRequest, JobRequest, LoraOptions, Noted, StateChanged
+from gpt_notebook.job_protocol import CommandRequest, JobRequest, LoraOptions
 from gpt_notebook.model_kernel.jobs import starting
 from gpt_notebook.model_kernel.jobs.differences import differences
 from gpt_notebook.model_kernel.jobs.starting import fitted
-from model_kernel.jobs.company_of_jobs import DATA, info, start, state, told
+from model_kernel.jobs.company_of_jobs import DATA, info, request, start, state, told
 
 OTHER = b'{"text": "something else"}\n'
 
@@ -82,8 +83,8 @@ def test_what_differs_is_said_exactly_and_nothing_is_changed(with_jobs, changed,
             assert re.search(said, message), message
         else:
             assert "data " in message
-            assert "… -> " in message
-        assert message.endswith("give another name= for a new job, or force=True to go on with the new ones")
+            assert re.search(r"… \(\d+ rows?\) -> .*… \(\d+ rows?\)", message)
+        assert message.endswith("give another name for a new job, or the option force to go on with the new ones")
         assert await told(jobs, "fox") == before
 
     with_jobs(work)
@@ -112,6 +113,55 @@ def test_force_goes_on_with_the_new_values(with_jobs, home):
         assert directory_of(home, "fox").data.read_bytes() == OTHER
         assert (await info(jobs, "fox")).options.seed == 7
         assert (await start(jobs, "fox", data=OTHER, seed=7)).attached
+
+    with_jobs(work)
+
+
+@pytest.mark.parametrize("fails", ["link", "write_spec"])
+def test_where_force_fails_the_job_is_what_it_was_and_waits_for_nothing(with_jobs, home, monkeypatch, fails):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    async def work(jobs):
+        await start(jobs, "fox")
+        await state(jobs, "fox", "succeeded")
+        fox = directory_of(home, "fox")
+        before, events = fox.spec(), await told(jobs, "fox")
+        with monkeypatch.context() as patched:
+            patched.setattr(*((starting.os, "link") if fails == "link" else (JobDirectory, "write_spec")), full)
+            with pytest.raises(DiskFull):
+                await start(jobs, "fox", data=OTHER, seed=7, force=True)
+        assert (fox.spec(), fox.data.read_bytes(), await told(jobs, "fox")) == (before, DATA, events)
+        assert (await start(jobs, "fox", data=OTHER, seed=7, force=True)).resumed
+        assert fox.data.read_bytes() == OTHER
+
+    with_jobs(work)
+
+
+def test_a_change_that_a_death_has_cut_in_half_is_finished_when_it_is_asked_for_again(with_jobs, home):
+    async def work(jobs):
+        first = await start(jobs, "fox")
+        await state(jobs, "fox", "succeeded")
+        fox = directory_of(home, "fox")
+        digest = (await request(jobs, "fox", data=OTHER)).data
+        fox.write_spec(replace(fox.spec(), request=replace(fox.spec().request, data=digest)))
+        assert fox.data.read_bytes() == DATA
+        again = await start(jobs, "fox", data=OTHER)
+        assert (again.attached, again.job.id) == (True, first.job.id)
+        assert fox.data.read_bytes() == OTHER
+
+    with_jobs(work)
+
+
+def test_starting_again_says_where_the_files_of_the_model_are_now(with_jobs, home):
+    async def work(jobs):
+        await start(jobs, "fox")
+        await state(jobs, "fox", "succeeded")
+        fox = directory_of(home, "fox")
+        here = fox.spec()
+        fox.write_spec(replace(here, source="/old/home/jobs/owl/checkpoints/6"))
+        assert (await start(jobs, "fox")).attached
+        assert fox.spec() == here
 
     with_jobs(work)
 
@@ -254,10 +304,33 @@ def test_a_damaged_job_is_said_to_be_damaged_and_begins_anew_by_force(with_jobs,
     async def work(jobs):
         await start(jobs, "fox")
         await told(jobs, "fox", follow=True)
-        directory_of(home, "fox").spec_file.write_text("{")
-        with pytest.raises(JobError, match="force=True"):
+        fox = directory_of(home, "fox")
+        fox.spec_file.write_text("{")
+        with pytest.raises(JobError, match="the option force"):
             await start(jobs, "fox")
-        assert (await start(jobs, "fox", force=True)).job.name == "fox"
+        with pytest.raises(DataNotFound):
+            await jobs.start(JobRequest(data="0" * 64, name="fox", force=True))
+        assert fox.spec_file.read_text() == "{"
+        again = await start(jobs, "fox", data=OTHER, force=True)
+        assert (again.job.name, again.attached, again.resumed) == ("fox", True, True)
+        assert fox.data.read_bytes() == OTHER
+        notes = [each.message for each in await told(jobs, "fox", follow=True) if isinstance(each, Noted)]
+        assert notes == ["its job.json could not be read: nobody knows what the steps until now are made of"]
+
+    with_jobs(work)
+
+
+def test_a_damaged_job_that_runs_is_left_alone(with_jobs, home, monkeypatch):
+    monkeypatch.setattr(starting, "LOCK_SECONDS", 0.0)
+
+    async def work(jobs):
+        await start(jobs, "fox", then="wait")
+        await state(jobs, "fox", "running")
+        fox = directory_of(home, "fox")
+        fox.spec_file.write_text("{")
+        with pytest.raises(JobInUse, match=r"fox runs, and its job\.json cannot be read"):
+            await start(jobs, "fox", data=OTHER, force=True)
+        assert (fox.spec_file.read_text(), fox.data.read_bytes()) == ("{", DATA)
 
     with_jobs(work)
 

@@ -15,11 +15,13 @@ import psutil
 import pytest
 
 from gpt_notebook.errors import JobInUse
+from gpt_notebook.job_events import CommandDone, StateChanged
 from gpt_notebook.job_files import commands, lock
 from gpt_notebook.job_files.directory import directory_of
 from gpt_notebook.job_files.journal import Journal
-from gpt_notebook.job_protocol import CommandDone, CommandRequest, ForgetRequest, StateChanged
+from gpt_notebook.job_protocol import CommandRequest, ForgetRequest
 from gpt_notebook.model_kernel.jobs import watching
+from gpt_notebook.model_kernel.jobs.register import Register
 from model_kernel.jobs import kernel_process
 from model_kernel.jobs.company_of_jobs import info, start, state, told, until
 
@@ -413,3 +415,17 @@ def test_what_a_job_is_told_while_it_ends_is_answered_and_not_done(with_jobs, ho
         assert "had ended by then (succeeded)" in done[0].message
 
     with_jobs(work)
+
+
+def test_what_blocks_while_a_job_is_begun_is_not_taken_for_another_model_kernel(home):
+    (home / "jobs").mkdir(parents=True)
+    watch = watching.Watch(home, Register(home), start=None, make_room=None)
+
+    def begin():
+        with watch._alone() as alone, watch._alone() as another:
+            assert (alone, another) == (True, False)
+            raise BlockingIOError(11, "a pipe is full")
+
+    for _ in range(2):
+        with pytest.raises(BlockingIOError, match="a pipe is full"):
+            begin()

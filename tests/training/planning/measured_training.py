@@ -9,7 +9,8 @@ import peft
 import torch
 import transformers
 
-from gpt_notebook.training import measures, memory
+from gpt_notebook.training import loss as losses
+from gpt_notebook.training import memory
 
 SHAPE = (4, 128)
 
@@ -25,7 +26,7 @@ def main() -> None:
     ids = torch.randint(0, model.config.vocab_size, SHAPE)
     places = torch.arange(ids.numel() - 1)
     for _ in range(2):
-        logits = measures.logits_at(model, {"input_ids": ids}, places)
+        logits = losses.logits_at(model, {"input_ids": ids}, places)
         torch.nn.functional.cross_entropy(logits, ids.flatten()[1:]).backward()
         optimizer.step()
         optimizer.zero_grad()

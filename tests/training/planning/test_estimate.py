@@ -10,12 +10,14 @@ import torch
 import transformers
 from model_kernel.families import CAUSAL
 from model_kernel.tiny_models import byte_level_tokenizer, class_of, config_of
+from training.in_this_process import InThisProcess
+from training.planning.same_length import same_length
 
 from gpt_notebook import storyteller
 from gpt_notebook.job_protocol import JobOptions, LoraOptions
-from gpt_notebook.training import measures
+from gpt_notebook.training import loss as losses
 from gpt_notebook.training.planning import estimate, rehearsal
-from gpt_notebook.training.samples import samples
+from gpt_notebook.training.samples import collate, samples
 
 STORYTELLER = Path(storyteller.__file__).parent
 CPU = torch.device("cpu")
@@ -35,27 +37,15 @@ def told(config, found, *, method="lora", tokens_per_second=100.0, free=10**12, 
 
 @pytest.fixture(scope="module")
 def found():
-    return samples.encode([{"text": f"The fox {i}"} for i in range(20)], byte_level_tokenizer(), max_length=32)
-
-
-def full_length(n_samples, length):
-    """Samples that all have one length."""
-    return samples.Samples(
-        token_ids=np.zeros(n_samples * length, np.int32),
-        counted=np.tile(np.arange(length) > 0, n_samples),
-        offsets=np.arange(n_samples + 1) * length,
-        rows=np.arange(n_samples, dtype=np.int32),
-        left_out=np.zeros(n_samples, np.int32),
-        lengths=np.full(n_samples, length, np.int32),
-        digests=np.arange(n_samples, dtype=np.uint64),
-    )
+    rows = [{"text": f"The fox {i}"} for i in range(20)]
+    return samples.encode(rows, byte_level_tokenizer(), max_length=32, templates=InThisProcess())
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_the_memory_that_was_told_is_the_memory_that_is_taken(method):
     """Within a factor of 2, as the operating system counts it, everything included."""
     config = transformers.AutoConfig.from_pretrained(STORYTELLER)
-    expected = told(config, full_length(8, 128), method=method, batch_size=4).bytes
+    expected = told(config, same_length(8, 128), method=method, batch_size=4).bytes
     program = Path(__file__).with_name("measured_training.py")
     command = [sys.executable, str(program), str(STORYTELLER), method]
     taken = int(subprocess.run(command, check=True, capture_output=True).stdout)
@@ -91,7 +81,7 @@ def test_what_changes_takes_its_gradient_and_two_moments():
     config = config_of("gpt2", 320)
     full = rehearsal.rehearse(config, JobOptions(method="full"), dtype=torch.float32, shape=(1, 8), counted=7)
     assert full.trainable == full.parameters
-    state = told(config, full_length(8, 8), method="full").training_state
+    state = told(config, same_length(8, 8), method="full").training_state
     assert state == 3 * 4 * full.parameters
 
 
@@ -140,5 +130,16 @@ def test_nothing_is_drawn_or_left_behind(found):
     assert type(torch.zeros(1)) is torch.Tensor
 
 
-def test_the_rehearsed_loss_is_computed_where_the_real_one_is():
-    assert rehearsal.logits_at is measures.logits_at
+@pytest.mark.parametrize("counted", [4, 47])
+def test_the_rehearsed_loss_takes_what_the_real_one_takes(counted):
+    """Also where little counts: with so large a vocabulary, logits of all tokens would take most of the memory."""
+    config = config_of("gpt2", 5000)
+    options = JobOptions(method="full")
+    rehearsed = rehearsal.rehearse(config, options, dtype=torch.float32, shape=(2, 48), counted=2 * counted)
+    model = class_of("gpt2").from_config(config).train()
+    ids = np.arange(48, dtype=np.int32)
+    batch = collate.padded([samples.Sample(ids, ids >= 48 - counted, row) for row in range(2)])
+    with rehearsal._Held(beside=[*model.parameters(), *model.buffers()]) as held:
+        losses.summed(model, batch, CPU).backward()
+    gradients = sum(parameter.grad.nbytes for parameter in model.parameters())
+    assert rehearsed.activations == pytest.approx(held.peak - gradients, rel=0.15)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from model_kernel.tiny_models import CHAT_TEMPLATE, byte_level_tokenizer
+from training.in_this_process import InThisProcess
 
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.model_kernel import chat
@@ -35,9 +36,11 @@ COUNTS = "{{ messages | length }} messages: " + CHAT_TEMPLATE
 BACKWARDS = CHAT_TEMPLATE.replace("in messages %}", "in messages | reverse %}")
 
 
-def encoded(template, messages, **options):
+def encoded(template, messages, *, templates=None):
     tokenizer = byte_level_tokenizer(chat_template=template)
-    (only,) = samples.encode([{"messages": messages}], tokenizer, max_length=500, **options)
+    (only,) = samples.encode(
+        [{"messages": messages}], tokenizer, max_length=500, templates=templates or InThisProcess()
+    )
     return tokenizer, only
 
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from model_kernel.tiny_models import CHAT_TEMPLATE, byte_level_tokenizer, metaspace_tokenizer
+from training.in_this_process import InThisProcess
 
 from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.training.samples import rows, samples
@@ -22,7 +23,7 @@ def tokenizer():
 @pytest.fixture
 def encode(tokenizer):
     return lambda data, *, of=None, max_length=200, **options: samples.encode(
-        data, of or tokenizer, max_length=max_length, **options
+        data, of or tokenizer, max_length=max_length, templates=InThisProcess(), **options
     )
 
 
@@ -158,7 +159,8 @@ def test_too_long_rows_can_be_dropped_or_refused(encode):
 
 def test_data_of_which_nothing_is_left_are_refused(encode):
     with pytest.raises(
-        InvalidRequest, match=r"none of the 1 rows .* too_long='drop' leaves those out: raise max_length, or cut them"
+        InvalidRequest,
+        match=r"none of the 1 rows .* too_long is drop, which leaves those out: raise max_length, or cut them",
     ):
         encode([{"text": LONG}], max_length=8, too_long="drop")
     with pytest.raises(InvalidRequest, match="no rows"):
@@ -217,39 +219,9 @@ def test_a_line_that_is_no_json_is_named(tmp_path):
 def test_rows_are_read_once_and_never_kept(tokenizer, tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps({"text": f"The fox {i}"}) + "\n" for i in range(2500)))
-    found = samples.encode(rows.read(path), tokenizer, max_length=64)
+    found = samples.encode(rows.read(path), tokenizer, max_length=64, templates=InThisProcess())
     assert len(found) == 2500
     assert text_of(tokenizer, found[2499]) == f"The fox 2499{END}"
-
-
-# --- what should be known -------------------------------------------------------------------------------------------
-
-
-def test_a_label_that_occurs_once_is_pointed_out(encode):
-    data = [{"prompt": f"Row {i}:", "completion": " good" if i % 2 else " bad"} for i in range(20)]
-    assert encode(data).warnings == ()
-    data.append({"prompt": "Row 20:", "completion": " goood"})
-    (warning,) = encode(data).warnings
-    assert "'goood'" in warning
-
-
-def test_completions_that_are_no_labels_are_no_warning(encode):
-    assert encode([{"prompt": f"Row {i}:", "completion": f" {i}"} for i in range(300)]).warnings == ()
-
-
-def test_repeated_rows_are_counted(encode):
-    (warning,) = encode([{"text": "The fox"}] * 3 + [{"text": "The owl"}]).warnings
-    assert warning.startswith("2 rows repeated")
-
-
-def test_special_tokens_that_are_spelled_out_are_counted_where_they_are_read_as_such(encode):
-    (warning,) = encode([{"text": f"The {END} fox"}]).warnings
-    assert warning.startswith("1 row with a special token spelled out")
-
-
-def test_words_that_run_together_are_counted(encode):
-    (warning,) = encode([{"prompt": "The", "completion": "fox"}]).warnings
-    assert warning.startswith("1 row with no space between")
 
 
 def test_a_single_token_is_left_out_and_counted(encode):
@@ -258,7 +230,8 @@ def test_a_single_token_is_left_out_and_counted(encode):
     found = encode([{"text": "a"}, {"text": "The fox"}], of=of)
     assert found.rows.tolist() == [1]
     assert found.dropped == 1
-    assert found.warnings[0].startswith("1 row left out")
+    (warning,) = found.warnings
+    assert warning.startswith("1 row left out")
 
 
 # --- for training and for validation --------------------------------------------------------------------------------
