@@ -104,7 +104,7 @@ def test_a_target_is_sent(engine):
 )
 @pytest.mark.parametrize("ask", [gpt.attention, lambda text, **o: gpt.patch(text, text, **o)])
 def test_a_model_behind_an_endpoint_has_no_attention_to_show(settings, model, ask):
-    with pytest.raises(InvalidRequest, match=r"attention needs a model kernel with the weights, so name") as refusal:
+    with pytest.raises(InvalidRequest, match=r"attention needs a model kernel with the weights, so choose") as refusal:
         ask("Hi", model=model)
     assert refusal.value.param == "model"
 
