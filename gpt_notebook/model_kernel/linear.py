@@ -98,13 +98,15 @@ def _inside(block: _Block | None) -> Iterator[None]:
 class Operator:
     """What a linear layer does; holds its weights and not the layer, which would hold each other for good."""
 
-    __slots__ = ("bias", "is_head", "name", "packed", "weight")
+    __slots__ = ("bias", "is_head", "name", "packed", "size", "weight")
 
     def __init__(self, name: str, layer: Any, *, is_head: bool) -> None:
         """Take over from a layer, which has this name in its model."""
         self.name = name
         self.weight: torch.Tensor = layer.weight
         self.bias: torch.Tensor | None = layer.bias
+        self.size = self.weight.numel() * self.weight.element_size()
+        """Bytes of the weights."""
         self.is_head = is_head
         """Whether it makes the logits, for which not all rows may be wanted."""
         self.packed: torch.Tensor | None = None
@@ -134,10 +136,11 @@ class Operator:
         if block is None:
             return self.plain(x)
         weights = self.packed if block.packed else None
-        with many:
-            if weights is None or x.dtype != self.weight.dtype:
+        if weights is None or x.dtype != self.weight.dtype:
+            with many():
                 out = self.plain(x)
-            else:
+        else:
+            with many(self.size, 2 * x.numel() * self.out_features):
                 out = packed.multiply(x, weights, self.bias)
         segments = block.at_head if self.is_head else block.segments
         return self._adapted(x, out, segments) if segments else out

@@ -1,9 +1,13 @@
 """Which operations of a step are worth more than one CPU thread.
 
-Between two parallel operations OpenMP's other threads sleep, and to wake one takes some 50 µs: longer than most operations
-of a decode step take by themselves. Inside of `sparing` only products with weights and keys, which say so with `many`, use
-all threads; a norm or an activation of a few rows uses the one that is awake. A step of 8 rows of GPT-2's 124 M shape in
-bfloat16 with two threads then takes 25 instead of 29 ms.
+Between two parallel operations OpenMP's other threads sleep. To wake one and to wait for its end takes some 10 µs on a
+machine of one's own and 50 to 150 on a virtual one: longer than most operations of a decode step take by themselves. Inside
+of `sparing` an operation uses all threads where it says with `many` that it takes longer than that, by what it reads and
+computes; all others use the thread that is awake. What the waking costs is measured once. Products with packed weights are
+the same bits with one thread or several, as oneDNN divides them by what comes out.
+
+GPT-2's 124 M shape in bfloat16 on two virtual processors: a product of 8 rows takes 46 to 127 µs with one thread and 91 to
+160 with two, the head 3.6 and 3.0 ms.
 
 Asks OpenMP itself: torch's own `set_num_threads` also drops what oneDNN has prepared, and takes longer than an operation.
 """
@@ -12,8 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import math
+import statistics
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 import torch
@@ -29,6 +38,16 @@ def _find() -> Callable[[int], object] | None:
 
 
 _set = _find()
+
+GRAIN = 32768
+"""Numbers of an elementwise operation that torch gives to a thread."""
+TRIES = 15
+FALLING_ASLEEP = 1e-4
+"""Seconds after which a thread that has nothing to do sleeps."""
+BYTES_A_SECOND, OPERATIONS_A_SECOND = 25e9, 2e11
+"""What one thread reads and computes, about."""
+DELAY = 3
+"""The other processors have something else to do now and then, such as to send what was generated."""
 
 
 class _Here(threading.local):
@@ -55,6 +74,32 @@ def sparing() -> Iterator[None]:
         _set(count)
 
 
+@functools.cache
+def waking() -> float:
+    """Return the seconds that it takes to wake the other threads and to wait for them; measured once, in some milliseconds."""
+    count = _here.count or torch.get_num_threads()
+    if _set is None or count == 1:
+        return 0.0
+    numbers = torch.zeros(GRAIN * count)
+
+    def seconds(threads: int) -> float:
+        assert _set is not None  # noqa: S101 - looked at above
+        _set(threads)
+        found = []
+        for _ in range(TRIES):
+            asleep = time.perf_counter() + FALLING_ASLEEP
+            while time.perf_counter() < asleep:
+                pass
+            began = time.perf_counter()
+            numbers.add_(1)
+            found.append(time.perf_counter() - began)
+        return statistics.median(found)
+
+    alone, together = seconds(1), seconds(count)
+    _set(1 if _here.count is not None else count)
+    return max(together - alone / count, 0.0)
+
+
 class _Many:
     """A block whose operations use all threads again."""
 
@@ -69,5 +114,20 @@ class _Many:
             _set(1)
 
 
-many = _Many()
-"""`with many:` around an operation that is worth all threads; outside of `sparing` it changes nothing."""
+_MANY = _Many()
+_FEW = contextlib.nullcontext()
+
+
+def many(size: float = math.inf, operations: float = 0) -> AbstractContextManager[None]:
+    """Return the block for an operation, in which it has all threads if it is worth them.
+
+    Outside of `sparing` nothing changes.
+
+    Args:
+        size: The bytes that it reads; infinite where its bits depend on the number of threads, which must not change.
+        operations: The floating-point operations that it does.
+    """
+    if _here.count is None:
+        return _FEW
+    seconds = max(size / BYTES_A_SECOND, operations / OPERATIONS_A_SECOND)
+    return _MANY if seconds * (1 - 1 / _here.count) > DELAY * waking() else _FEW

@@ -20,6 +20,8 @@ WASTE = 4.0
 beyond it each row is computed by itself."""
 WIDTH = 64
 """Keys by which what is computed together grows: that width stays for so many steps, whoever comes and leaves."""
+SLOWER = 3
+"""How much longer it takes to read keys or values, many small matrices, than one of weights."""
 
 
 @dataclass
@@ -211,7 +213,7 @@ def _weighed(
     """
     groups = keys.shape[1]
     grouped = torch.unflatten(query[:, :, 0], 1, (groups, -1))  # (row, key head, group, dimension)
-    with many:
+    with many(SLOWER * keys.numel() * keys.element_size()):
         scores = keys @ grouped.transpose(-1, -2)  # (row, key head, key, group)
     scores = scores.transpose(-1, -2).float()  # (row, key head, group, key)
     if call.scaling is not None:
@@ -226,6 +228,6 @@ def _weighed(
         sinks = torch.unflatten(call.sinks.float(), 0, (groups, -1))[None, :, :, None].expand(*scores.shape[:-1], 1)
         weights = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
     weights = weights.to(values.dtype)
-    with many:
+    with many(SLOWER * values.numel() * values.element_size()):
         weighed: torch.Tensor = weights @ values  # (row, key head, group, value dimension)
     return weighed.flatten(1, 2)[:, :, None]
