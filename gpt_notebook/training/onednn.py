@@ -145,7 +145,9 @@ class LowRank(torch.autograd.Function):
 def _linear(module: Any, otherwise: Any, x: torch.Tensor) -> torch.Tensor:
     """Return what a linear layer returns."""
     dtype = _dtype(x)
-    if dtype not in DTYPES or x.device.type != "cpu" or x.numel() == 0:
+    # Weights that change are float32: autocast rounds them once a step, and torch's own bfloat16 goes through oneDNN, too.
+    rounds_weights = dtype == torch.bfloat16 and module.weight.requires_grad
+    if dtype not in DTYPES or x.device.type != "cpu" or x.numel() == 0 or rounds_weights:
         return otherwise(x)  # type: ignore[no-any-return]
     rows = x.to(dtype).flatten(0, -2) if x.dim() > 1 else x.to(dtype)[None]
     product = Product.apply(rows, module.weight, module.bias, isinstance(module, Conv1D))  # type: ignore[no-untyped-call]
