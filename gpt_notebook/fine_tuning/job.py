@@ -17,7 +17,6 @@ from gpt_notebook.display import job_reports, progress
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import (
     GptNotebookError,
-    InvalidRequest,
     JobError,
     JobFailed,
     JobInUse,
@@ -27,15 +26,15 @@ from gpt_notebook.errors import (
 )
 from gpt_notebook.fine_tuning import metrics as job_metrics
 from gpt_notebook.fine_tuning import records as job_records
+from gpt_notebook.fine_tuning import telling, trained_columns
 from gpt_notebook.fine_tuning.waiting import Waiting, limited
-from gpt_notebook.job_events import CommandDone, JobEvent, Recorded
+from gpt_notebook.job_events import JobEvent, Recorded
 from gpt_notebook.job_files import history
 from gpt_notebook.job_protocol import (
     COLUMNS,
     ENDED,
     CheckpointInfo,
     CommandName,
-    CommandRequest,
     ForgetRequest,
     JobInfo,
     JobState,
@@ -49,13 +48,7 @@ if TYPE_CHECKING:
 
     from gpt_notebook.evaluation.result import Evaluation
 
-ACKNOWLEDGED_SECONDS = 10.0
-"""How long to wait until a job has obeyed: it does so between two steps."""
-LAST_WORD_SECONDS = 1.0
-"""How long to wait for the answer of a job that has ended."""
 RETRY_SECONDS = 0.1
-MOST_SHOWN = 60
-"""Characters of a template in a message."""
 STATES: tuple[JobState, ...] = get_args(JobState)
 
 
@@ -187,7 +180,7 @@ class Job:
         columns = {} if any(options.get(name) is not None for name in COLUMNS) else info.columns
         if columns:
             data = list(data) if isinstance(data, Iterator) else data
-            _refuse_other_columns(info, data)
+            trained_columns.refuse_others(info, data)
         trained = {
             "chat": info.options.chat,
             "max_length": info.chosen.get("max_length", info.options.max_length),
@@ -265,46 +258,8 @@ class Job:
         return True
 
     def _tell(self, command: CommandName, value: float | None = None) -> Self:
-        """Have a command written down, and wait a moment for the job to obey.
-
-        Raises:
-            InvalidRequest: it can't in its state; says what it can.
-            JobError: it has not obeyed; says why.
-        """
-        request = CommandRequest(job=self.id, command=command, value=value)
-        self._record.refresh()
-        before = self._record.last
-        number = session.ask(lambda client: client.command(request))
-        answer = self._acknowledgement(number, before)
-        if answer is None and (info := self.status).state in ENDED:
-            message = (
-                f"{info.name} did not {_words(command, value)}: it has ended meanwhile, {job_reports.state_text(info)}"
-            )
-            raise JobError(message)
-        if answer is None:
-            progress.note(
-                f"{self._info.name} has not answered yet to {_words(command, value)}: it does between two steps, or once it "
-                "has begun; the command is kept"
-            )
-        elif not answer.obeyed:
-            message = f"{self._info.name} can't {_words(command, value)}: {answer.message or 'it gave no reason'}"
-            raise JobError(message)
+        telling.tell(self._record, self.id, command, value, status=lambda: self.status)
         return self
-
-    def _acknowledgement(self, number: int, after: int) -> CommandDone | None:
-        """Return what a job says to a command; None where it says nothing in time, or has ended and says no more."""
-        deadline = time.monotonic() + ACKNOWLEDGED_SECONDS
-        ended = False
-        while (left := deadline - time.monotonic()) > 0:
-            with limited(left), contextlib.closing(self._record.following(after=after)) as events:
-                for event in events:
-                    if isinstance(event, CommandDone) and event.command_number == number:
-                        return event
-            if self.status.state in ENDED and not ended:
-                # Once more: the answer may have come between the two.
-                ended, deadline = True, min(deadline, time.monotonic() + LAST_WORD_SECONDS)
-            time.sleep(min(RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
-        return None
 
     # --- waiting ----------------------------------------------------------------------------------------------------
 
@@ -400,36 +355,6 @@ class Job:
             return self._info
 
 
-def _refuse_other_columns(info: JobInfo, data: Any) -> None:
-    """Refuse data that rows can't be made of as for a training.
-
-    Raises:
-        InvalidRequest: says what the training was given.
-    """
-    from gpt_notebook.data import columns as data_columns
-    from gpt_notebook.data.dataset import Dataset
-
-    names = Dataset(data).names()
-    try:
-        data_columns.choose(names, info.columns)
-    except InvalidRequest as error:
-        given = " and ".join(f"{field}={_shortened(value)!r}" for field, value in info.columns.items())
-        there = f"have {', '.join(map(repr, names))}" if names else "have no column"
-        instead = (
-            "text="
-            if "text" in info.columns
-            else "messages="
-            if "messages" in info.columns
-            else "prompt= and completion="
-        )
-        message = f"{info.name} was trained with {given}, and these data {there}: give {instead} for these data"
-        raise InvalidRequest(message, param="data") from error
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
-
-
 def _question(info: JobInfo) -> str:
     """Return what to ask before a job is deleted, with all that would be gone."""
     kept = counted(len(info.checkpoints), "checkpoint") if info.checkpoints else ""
@@ -441,7 +366,3 @@ def _failure(info: JobInfo) -> str:
     reason = info.message or job_reports.REASONS.get(info.reason or "", "") or "it gave no reason"
     kept = f"; {info.result} has what it had made" if info.result else ""
     return f"{info.name} failed at step {info.step}: {reason}{kept}; its log is {info.directory}/log.txt"
-
-
-def _words(command: CommandName, value: float | None) -> str:
-    return command if value is None else f"set {command.replace('_', ' ')} to {value:g}"
