@@ -7,6 +7,7 @@
     map                                     a column of texts for a table
     finetune preview                        train a model on data, and see first what it will be shown
     job jobs compare_jobs delete_job        the trainings there are
+    FineTuningPanel                         the same to look at, to steer and to try
     evaluate                                how well a model does on data
     rename_adapter delete_adapter export    what trainings have made, as files
     next tokenize score perplexity          tokens and likelihoods
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from gpt_notebook.mapping import map  # noqa: A004 - the public name
     from gpt_notebook.protocol import AdapterInfo, ChatMessage, ModelInfo, SamplingOptions, Status, Token
     from gpt_notebook.widgets.attention import AttentionPanel
+    from gpt_notebook.widgets.fine_tuning import FineTuningPanel
 
 __all__ = [
     "Ablation",
@@ -85,6 +87,7 @@ __all__ = [
     "Completion",
     "Evaluation",
     "Export",
+    "FineTuningPanel",
     "GenerationInterrupted",
     "GptNotebookError",
     "HeadScore",
@@ -147,6 +150,7 @@ _HOMES = {
     "Completion": "completion",
     "Evaluation": "evaluation.result",
     "Export": "adapter_management",
+    "FineTuningPanel": "widgets.fine_tuning",
     "GenerationInterrupted": "errors",
     "GptNotebookError": "errors",
     "HeadScore": "attention_maps",

@@ -6,6 +6,7 @@ before the screen.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from gpt_notebook.protocol import AdapterInfo, Progress
 from gpt_notebook.session import Model, session
 
 if TYPE_CHECKING:
-    from gpt_notebook.job_events import ExportEvent
     from gpt_notebook.job_protocol import JobInfo
 
 
@@ -109,21 +109,31 @@ def export(model: Model, directory: str | os.PathLike[str], *, merged: bool = Fa
         ModelError: there is no such model or adapter, or it can't be merged.
         OutOfMemory: merging takes more than the machine has.
     """
+    writing = exporting(model, directory, merged=merged)
+    with progress.line() as show:
+        try:
+            while True:
+                show(next(writing))
+        except StopIteration as end:
+            found: Exported = end.value
+    return Export(directory=Path(found.directory), files=found.files, bytes=found.bytes)
+
+
+def exporting(
+    model: Model, directory: str | os.PathLike[str], *, merged: bool = False
+) -> Generator[Progress, None, Exported]:
+    """Yield how far an export is, and return what was written; see `export`."""
     request = ExportRequest(
         model=session.resolve(model), directory=_directory(directory), merged=arguments.true_or_false("merged", merged)
     )
-    with progress.line() as show:
-        for event in _exporting(request):
+    with contextlib.closing(session.stream(lambda client: client.export(request))) as events:
+        for event in events:
             if isinstance(event, Progress):
-                show(event)
+                yield event
             elif isinstance(event, Exported):
-                return Export(directory=Path(event.directory), files=event.files, bytes=event.bytes)
+                return event
     message = "the model kernel exported the model but did not say so: is it of another version?"
     raise ModelKernelError(message)
-
-
-def _exporting(request: ExportRequest) -> Generator[ExportEvent | Progress, None, None]:
-    return session.stream(lambda client: client.export(request))
 
 
 def _directory(directory: str | os.PathLike[str]) -> str:

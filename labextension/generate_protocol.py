@@ -4,7 +4,7 @@
     python labextension/generate_protocol.py --check   shows what would change, and fails if anything would
 
 Reads the source and not the classes, so that types keep their names, docstrings become comments, and the order stays
-that of the two files. Knows only what the protocol is made of and fails at anything else.
+that of the files. Knows only what the protocol is made of and fails at anything else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE / "src" / "protocol.ts"
-MODULES = {"protocol": {}, "attention_protocol": {"Event": "AttentionEvent"}}
+MODULES = {"protocol": {}, "attention_protocol": {"Event": "AttentionEvent"}, "job_protocol": {}}
 """The modules of the package, each with the names that mean something else in an earlier one."""
 COMMAND = "python labextension/generate_protocol.py"
 
@@ -34,7 +34,7 @@ HEADER = f"""\
 /**
  * What the notebook side and the model kernel say to each other, as JSON: requests, results and events.
  *
- * Written by  {COMMAND}  from protocol.py and attention_protocol.py; don't edit it.
+ * Written by  {COMMAND}  from protocol.py, attention_protocol.py and job_protocol.py; don't edit it.
  */
 
 /** An event as it is sent: with its type and its number in the stream. */

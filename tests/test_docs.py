@@ -12,7 +12,9 @@ from gpt_notebook import finished_rows
 from gpt_notebook.attention_maps import Attention, bertviz_views, plots
 from gpt_notebook.attention_protocol import MAX_OVERVIEW, SCORE_KINDS
 from gpt_notebook.batch_protocol import MAX_ROWS
+from gpt_notebook.data import sample
 from gpt_notebook.display.quantities import size
+from gpt_notebook.fine_tuning import curve
 from gpt_notebook.fine_tuning import options as training_options
 from gpt_notebook.job_protocol import JobOptions
 from gpt_notebook.magics.help_text import COMMANDS
@@ -165,6 +167,13 @@ def test_the_learning_rates_that_a_training_chooses_are_those_that_are_documente
     for size_, rate in zip(sizes, rates, strict=True):
         number, unit = size_.split()[:2]
         assert learning_rate_for(method, int(float(number) * units[unit])) == float(rate)
+
+
+def test_what_stays_of_a_very_long_job_is_what_is_documented():
+    page = re.sub(r"\s+", " ", read("docs/fine_tuning.md"))
+    kept = f"{curve.MAX_MARKS['validation']:,} validations, {curve.MAX_MARKS['checkpoint']:,} checkpoints"
+    assert f"the newest {kept} and {curve.MAX_PROBES:,} texts of probes stay" in page
+    assert f"Of more than {sample.MOST_ROWS:,} rows" in page
 
 
 @pytest.mark.parametrize("name", [name for name in dir(gpt.Job) if not name.startswith("_")])

@@ -4,6 +4,7 @@
     files      what is in files, and what is refused       columns    which columns and templates make a row
     messages   the turns of a chat                         preview    what a model would see of them
     parquet    rows of Parquet files                       bounded    lines, and no more at once than memory bears
+    sample     some rows of very many
 
 Data are read a piece at a time. Only a `.json` file is held whole, and of a `.txt` file it is read before whether blank lines
 separate paragraphs.

@@ -4,7 +4,9 @@
     options     what can be asked for, checked     records      what is known of jobs, with or without a model kernel
     waiting     until a step, a state or the end   metrics      numbers and texts by step, as tables
     comparison  several jobs side by side          telling      a command, until it is obeyed
-    trained_columns  whether other data have the columns of a training
+    asked       data and options, and where they go  curve      what is drawn of a job, packed
+    present     how far a job is, event by event   drawn      the same as figures draw it
+    job_words   sentences about a job              trained_columns  whether other data have the columns of a training
 
 The training itself is in `gpt_notebook.training`, in a process of its own.
 """

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Unpack
 
 from gpt_notebook import arguments
-from gpt_notebook.data import upload as data_upload
-from gpt_notebook.data.dataset import Dataset
 from gpt_notebook.data.preview import Preview
 from gpt_notebook.display import job_reports, progress
-from gpt_notebook.errors import DataNotFound, GptNotebookError, JobNotFound
+from gpt_notebook.errors import GptNotebookError, JobNotFound
 from gpt_notebook.fine_tuning import records as job_records
+from gpt_notebook.fine_tuning.asked import Asked
 from gpt_notebook.fine_tuning.job import Job
-from gpt_notebook.fine_tuning.options import Options, job_options, share
+from gpt_notebook.fine_tuning.options import Options
 from gpt_notebook.job_events import StateChanged
-from gpt_notebook.job_protocol import (
-    ENDED,
-    RUN_TOGETHER,
-    Estimate,
-    JobInfo,
-    JobOptions,
-    JobRequest,
-    JobStarted,
-    JobState,
-    PreviewRequest,
-    check_name,
-)
-from gpt_notebook.session import Model, session
+from gpt_notebook.job_protocol import ENDED, Estimate, JobInfo, JobStarted, JobState, check_name
+from gpt_notebook.session import Model
 
 LONG_SECONDS = 60.0
 MUCH_MEMORY = 10**9
@@ -92,13 +77,10 @@ def finetune(
     if name is not None:
         check_name(arguments.string("name", name))
     arguments.true_or_false("force", force)
-    asked = _Asked.of(data, validation, columns, model, options)
-    sent, checked = asked.send()
-    estimate = None if name is not None and _is_there(name) else _estimate(asked, sent, checked)
-    started = _started(asked, JobRequest(
-        data=sent, validation=checked, model=asked.model, name=name, options=asked.options, force=force,
-        columns={field: column for field, column in columns.items() if column is not None},
-    ))  # fmt: skip
+    asked = Asked.of(data, validation, columns, model, options)
+    sent = asked.send()
+    estimate = None if name is not None and _is_there(name) else asked.preview(sent, samples=0).estimate
+    started = asked.start(sent, name=name, force=force)
     for line in _lines(started, estimate):
         progress.note(line)
     return Job(started.job)
@@ -134,10 +116,8 @@ def preview(
     """
     columns = {"text": text, "prompt": prompt, "completion": completion, "messages": messages}
     samples = arguments.whole_number("samples", samples)
-    asked = _Asked.of(data, validation, columns, model, options)
-    sent, checked = asked.send(warn=False)
-    found = _preview(asked, sent, checked, samples)
-    return dataclasses.replace(found, warnings=_warnings(found.warnings, asked.data.warnings))
+    asked = Asked.of(data, validation, columns, model, options)
+    return Preview.of(asked.preview(asked.send(warn=False), samples=samples))
 
 
 class Jobs(list[Job]):
@@ -182,57 +162,6 @@ def delete_job(name: str, *, force: bool = False) -> bool:
         ModelInUse: requests are using what it has made.
     """
     return job(name).delete(force=force)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What was asked for, checked as far as that goes without a model kernel."""
-
-    data: Dataset
-    validation: Dataset | None
-    model: str
-    options: JobOptions
-
-    @classmethod
-    def of(cls, data: Any, validation: Any, columns: dict[str, Any], model: Model, options: Any) -> _Asked:
-        portion = share(validation)
-        checked = job_options(options, validation_share=portion or 0.0)
-        name = arguments.local_model(session.resolve(model), purpose="fine-tuning")
-        apart = None if portion is not None else Dataset(validation, what="validation", **columns)
-        return cls(Dataset(data, **columns), apart, name, checked)
-
-    def send(self, *, warn: bool = True) -> tuple[str, str | None]:
-        """Send the data, and return the digests of both; `warn` says also what is probably not meant."""
-        checked = None if self.validation is None else data_upload.send(self.validation, warn=warn).digest
-        return data_upload.send(self.data, warn=warn).digest, checked
-
-
-def _warnings(found: Sequence[str], advice: Sequence[str]) -> tuple[str, ...]:
-    """Return what a model has against data, with advice instead of the bare fact that prompt and completion run together.
-
-    A model with a chat template has nothing against that, and then the advice is none.
-    """
-    others = [line for line in found if not (advice and line.endswith(RUN_TOGETHER))]
-    return (*(advice if len(others) < len(found) else ()), *others)
-
-
-def _started(asked: _Asked, request: JobRequest) -> JobStarted:
-    try:
-        return session.ask(lambda client: client.start_job(request))
-    except DataNotFound:  # Data that nobody asks for are not kept forever.
-        asked.send()
-        return session.ask(lambda client: client.start_job(request))
-
-
-def _preview(asked: _Asked, data: str, validation: str | None, samples: int) -> Preview:
-    request = PreviewRequest(
-        data=data, validation=validation, model=asked.model, options=asked.options, samples=samples
-    )
-    return Preview.of(session.ask(lambda client: client.preview(request)))
-
-
-def _estimate(asked: _Asked, data: str, validation: str | None) -> Estimate:
-    return _preview(asked, data, validation, samples=0).estimate
 
 
 def _is_there(name: str) -> bool:

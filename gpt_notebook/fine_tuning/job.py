@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self, cast, get_args
 from gpt_notebook import arguments
 from gpt_notebook.asking import agreed
 from gpt_notebook.display import job_reports, progress
-from gpt_notebook.display.quantities import counted
 from gpt_notebook.errors import (
     GptNotebookError,
     JobError,
@@ -24,9 +23,11 @@ from gpt_notebook.errors import (
     JobUnfinished,
     WaitInterrupted,
 )
+from gpt_notebook.fine_tuning import job_words, telling, trained_columns
 from gpt_notebook.fine_tuning import metrics as job_metrics
 from gpt_notebook.fine_tuning import records as job_records
-from gpt_notebook.fine_tuning import telling, trained_columns
+from gpt_notebook.fine_tuning.curve import Curve
+from gpt_notebook.fine_tuning.drawn import drawn
 from gpt_notebook.fine_tuning.waiting import Waiting, limited
 from gpt_notebook.job_events import JobEvent, Recorded
 from gpt_notebook.job_files import history
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from gpt_notebook.evaluation.result import Evaluation
+    from gpt_notebook.widgets.fine_tuning import FineTuningPanel
 
 RETRY_SECONDS = 0.1
 STATES: tuple[JobState, ...] = get_args(JobState)
@@ -148,17 +150,33 @@ class Job:
         """Return what it made of each probe, by step; a table as `metrics` gives it."""
         return job_metrics.as_table(job_metrics.samples(self._counted()), job_metrics.SAMPLE_COLUMNS)
 
-    def plot(self) -> Figure:
-        """Return a Plotly figure of its loss, and of the validations'.
+    def figure(self, *others: Job | str) -> Figure:
+        """Return a Plotly figure of its losses, of the validations and the best of them, and of its learning rate.
+
+        Args:
+            *others: Jobs, or their names, that are drawn as well.
 
         Raises:
             InvalidRequest: Plotly is not installed.
+            JobNotFound: there is no job of a name; says which was probably meant.
         """
         from gpt_notebook.figures.loss_figure import loss_figure
 
+        jobs = [Job(job_records.find(each)) if isinstance(each, str) else each for each in others]
         info = self.status
-        rows = job_metrics.metrics(self._counted())
-        return loss_figure(rows, title=f"{info.name} on {info.model}", best=info.best_step)
+        title = f"{info.name} on {info.model}"
+        curves, *beside = [drawn(Curve.of(each.events()), each.status) for each in (self, *jobs)]
+        return loss_figure(curves, title=title, others=beside)
+
+    def panel(self, **state: Any) -> FineTuningPanel:
+        """Return a panel to watch it, to steer it and to try what it has made; see `gpt.FineTuningPanel`.
+
+        Args:
+            **state: What to show at first, such as `tab="probes"` or `smoothing=0.8`.
+        """
+        from gpt_notebook.widgets.fine_tuning import FineTuningPanel
+
+        return FineTuningPanel(self, **state)
 
     def evaluate(self, data: Any, **options: Any) -> Evaluation:
         """Measure what it has made on data, with the arguments of `gpt.evaluate`, such as `metric=`.
@@ -252,13 +270,27 @@ class Job:
             # The model kernel would refuse it, too, but only after a yes.
             message = f"the job {info.name} runs: stop or cancel it first"
             raise JobInUse(message, next_action=NextAction("stop", info.name))
-        if not arguments.true_or_false("force", force) and not agreed(_question(info), info.name):
+        if not arguments.true_or_false("force", force) and not agreed(job_words.deletion(info), info.name):
             return False
         session.ask(lambda client: client.forget_job(ForgetRequest(job=self.id)))
         return True
 
     def _tell(self, command: CommandName, value: float | None = None) -> Self:
-        telling.tell(self._record, self.id, command, value, status=lambda: self.status)
+        record = self._record
+        record.refresh()
+        obeyed = telling.tell(
+            self.id,
+            command,
+            value,
+            after=record.last,
+            following=lambda after: record.following(after=after),
+            status=lambda: self.status,
+        )
+        if not obeyed:
+            progress.note(
+                f"{self._info.name} has not answered yet to {telling.words(command, value)}: it does between two steps, or "
+                "once it has begun; the command is kept"
+            )
         return self
 
     # --- waiting ----------------------------------------------------------------------------------------------------
@@ -292,7 +324,7 @@ class Job:
             raise WaitInterrupted(name) from error
         info = resting or self.status
         if info.state == "failed" and until != "failed":
-            raise JobFailed(_failure(info))
+            raise JobFailed(job_words.failure(info))
         if info.state not in (*ENDED, "paused", until):
             what = "ended" if until is None else f"come to {f'step {until}' if isinstance(until, int) else until}"
             message = f"{info.name} has not {what} within {timeout:g} s: it goes on, {job_reports.step_text(info, bar=False)} steps"
@@ -353,16 +385,3 @@ class Job:
             return None
         except GptNotebookError:
             return self._info
-
-
-def _question(info: JobInfo) -> str:
-    """Return what to ask before a job is deleted, with all that would be gone."""
-    kept = counted(len(info.checkpoints), "checkpoint") if info.checkpoints else ""
-    what = f", its {kept} and {job_reports.made(info)}" if kept else ", which has no checkpoint"
-    return f"Delete the job {info.name} ({info.state}){what}?"
-
-
-def _failure(info: JobInfo) -> str:
-    reason = info.message or job_reports.REASONS.get(info.reason or "", "") or "it gave no reason"
-    kept = f"; {info.result} has what it had made" if info.result else ""
-    return f"{info.name} failed at step {info.step}: {reason}{kept}; its log is {info.directory}/log.txt"

@@ -33,7 +33,7 @@ def infos() -> list[JobInfo]:
     found = launcher.running(session.settings)
     if found is not None:
         return found[0].jobs()
-    read = [info for directory in jobs_in(session.settings.home_directory()) if (info := _info(directory))]
+    read = [info for each in jobs_in(session.settings.home_directory()) if (info := _info(each))]
     return sorted(read, key=lambda info: (-info.created, info.name))
 
 
@@ -65,7 +65,7 @@ def latest(known: JobInfo) -> JobInfo:
     """
     found = launcher.running(session.settings)
     if found is None:
-        there = [_info(_directory(known.id, name=known.name))]
+        there = [_info(directory(known.id, name=known.name))]
     else:
         with _called(known.name):
             there = [info for info in found[0].jobs(job=known.id) if info.id == known.id]
@@ -74,16 +74,16 @@ def latest(known: JobInfo) -> JobInfo:
     raise _gone(known.name)
 
 
-def _directory(job: str, *, name: str) -> JobDirectory:
-    """Return the directory of the job of an id; `name` is what it was called, and where to look first.
+def directory(job: str, *, name: str) -> JobDirectory:
+    """Return the directory on this machine of the job of an id; `name` is what it was called, and where to look first.
 
     Raises:
         JobNotFound: there is none.
     """
-    for directory in _directories(name):
+    for found in _directories(name):
         with contextlib.suppress(GptNotebookError):
-            if directory.spec().id == job:
-                return directory
+            if found.spec().id == job:
+                return found
     raise _gone(name)
 
 
@@ -108,11 +108,68 @@ def _called(name: str) -> Iterator[None]:
         raise _gone(name) from error
 
 
-def _info(directory: JobDirectory) -> JobInfo | None:
+def _info(place: JobDirectory) -> JobInfo | None:
     """Return a job as its directory tells; None where that can't be read."""
     with contextlib.suppress(Exception):  # anybody may have written anything into it
-        return job_progress.info(directory, running=lock.holder(directory) is not None)
+        return job_progress.info(place, running=lock.holder(place) is not None)
     return None
+
+
+def recorded(job: str, *, name: str, after: int) -> Iterator[JobEvent]:
+    """Yield the events of a job behind a number that there are by now; starts no model kernel.
+
+    Args:
+        job: Its id.
+        name: What it is called, for people.
+        after: The number of the last event that is known.
+
+    Raises:
+        JobNotFound: it has been deleted.
+    """
+    found = launcher.running(session.settings)
+    if found is None:
+        yield from journal.read(directory(job, name=name).events, after=after)
+        return
+    with _called(name):
+        yield from found[0].job_events(EventsRequest(job=job, after=after))
+
+
+def following(job: str, *, name: str, after: int) -> Generator[JobEvent | Progress, None, None]:
+    """Yield the events of a job behind a number, and what comes, until it has ended or paused; keeps none of them.
+
+    `Progress` comes while a model kernel is being started. Closing this ends it.
+
+    Args:
+        job: Its id.
+        name: What it is called, for people.
+        after: The number of the last event that is known.
+
+    Raises:
+        GptNotebookError: the model kernel can't be found again.
+    """
+    seen, failures = after, 0
+    while True:
+        check_cancelled()
+        try:
+            with contextlib.closing(_stream(job, name, seen)) as stream:
+                for event in stream:
+                    if isinstance(event, Done):
+                        return
+                    if isinstance(event, Recorded):
+                        seen, failures = event.number, 0
+                    yield event
+        except (*launcher.LEAVING, JobNotFound) as error:
+            failures += 1
+            # A job that was renamed is found again by its id; one that was deleted is not.
+            if failures > (1 if isinstance(error, JobNotFound) else ATTEMPTS):
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
+def _stream(job: str, name: str, after: int) -> Generator[JobEvent | Progress, None, None]:
+    request = EventsRequest(job=job, after=after, follow=True)
+    with _called(name):
+        yield from session.stream(lambda client: client.job_events(request))
 
 
 class Record:
@@ -141,7 +198,7 @@ class Record:
         """Return all events there are by now; starts no model kernel."""
         for last_attempt in (False, True):
             try:
-                for event in self._read(self.last):
+                for event in recorded(self._job, name=self._name, after=self.last):
                     self._add(event)
             except launcher.LEAVING:
                 if last_attempt:
@@ -159,40 +216,14 @@ class Record:
             GptNotebookError: the model kernel can't be found again.
         """
         seen = self.last if after is None else after
-        failures = 0
-        while True:
-            check_cancelled()
-            try:
-                with contextlib.closing(self._stream(seen)) as stream:
-                    for event in stream:
-                        if isinstance(event, Done):
-                            return
-                        if isinstance(event, Recorded):
-                            self._add(event)
-                            seen, failures = event.number, 0
-                        yield event
-            except (*launcher.LEAVING, JobNotFound) as error:
-                failures += 1
-                # A job that was renamed is found again by its id; one that was deleted is not.
-                if failures > (1 if isinstance(error, JobNotFound) else ATTEMPTS):
-                    raise
-                time.sleep(RETRY_SECONDS)
-
-    def _stream(self, after: int) -> Generator[JobEvent | Progress, None, None]:
-        request = EventsRequest(job=self._job, after=after, follow=True)
-        with _called(self._name):
-            yield from session.stream(lambda client: client.job_events(request))
+        with contextlib.closing(following(self._job, name=self._name, after=seen)) as events:
+            for event in events:
+                if isinstance(event, Recorded):
+                    self._add(event)
+                yield event
 
     def _add(self, event: JobEvent) -> None:
         """Keep an event, unless another thread has."""
         with self._lock:
             if isinstance(event, Recorded) and (not self._events or event.number > self._events[-1].number):  # type: ignore[union-attr]
                 self._events.append(event)
-
-    def _read(self, after: int) -> Iterator[JobEvent]:
-        found = launcher.running(session.settings)
-        if found is None:
-            yield from journal.read(_directory(self._job, name=self._name).events, after=after)
-            return
-        with _called(self._name):
-            yield from found[0].job_events(EventsRequest(job=self._job, after=after))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
-from gpt_notebook.display import job_reports, progress
+from gpt_notebook.display import job_reports
 from gpt_notebook.errors import JobError
-from gpt_notebook.fine_tuning.records import Record
 from gpt_notebook.fine_tuning.waiting import limited
-from gpt_notebook.job_events import CommandDone
+from gpt_notebook.job_events import CommandDone, JobEvent
 from gpt_notebook.job_protocol import ENDED, CommandName, CommandRequest, JobInfo
+from gpt_notebook.protocol import Progress
 from gpt_notebook.session import session
 
 ACKNOWLEDGED_SECONDS = 10.0
@@ -22,47 +22,48 @@ RETRY_SECONDS = 0.1
 
 Status = Callable[[], JobInfo]
 """Returns the job as it is now."""
+Following = Callable[[int], Generator[JobEvent | Progress, None, None]]
+"""Yields what happens in the job behind the event of a number."""
 
 
-def tell(record: Record, job: str, command: CommandName, value: float | None, *, status: Status) -> None:
-    """Have a command written down, and wait a moment for the job to obey; a line says if it has not.
+def tell(
+    job: str, command: CommandName, value: float | None, *, after: int, following: Following, status: Status
+) -> bool:
+    """Have a command written down, and wait a moment for the job to obey; returns whether it has.
 
     Args:
-        record: What has happened in the job.
-        job: Its id.
+        job: The job's id.
         command: What it is told.
         value: To which value; None: the command has none.
+        after: The number of the last event that is known.
+        following: Where its answer comes.
         status: How the job is.
 
     Raises:
         InvalidRequest: it can't in its state; says what it can.
         JobError: it has not obeyed; says why.
     """
-    record.refresh()
-    before = record.last
     request = CommandRequest(job=job, command=command, value=value)
     number = session.ask(lambda client: client.command(request))
-    answer = _acknowledgement(record, number, before, status)
+    answer = _acknowledgement(number, after, following, status)
     if answer is not None and answer.obeyed:
-        return
-    info, words = status(), _words(command, value)
+        return True
+    info, asked = status(), words(command, value)
     if answer is not None:
-        message = f"{info.name} can't {words}: {answer.message or 'it gave no reason'}"
+        message = f"{info.name} can't {asked}: {answer.message or 'it gave no reason'}"
         raise JobError(message)
     if info.state in ENDED:
-        message = f"{info.name} did not {words}: it has ended meanwhile, {job_reports.state_text(info)}"
+        message = f"{info.name} did not {asked}: it has ended meanwhile, {job_reports.state_text(info)}"
         raise JobError(message)
-    progress.note(
-        f"{info.name} has not answered yet to {words}: it does between two steps, or once it has begun; the command is kept"
-    )
+    return False
 
 
-def _acknowledgement(record: Record, number: int, after: int, status: Status) -> CommandDone | None:
+def _acknowledgement(number: int, after: int, following: Following, status: Status) -> CommandDone | None:
     """Return what a job says to a command; None where it says nothing in time, or has ended and says no more."""
     deadline = time.monotonic() + ACKNOWLEDGED_SECONDS
     ended = False
     while (left := deadline - time.monotonic()) > 0:
-        with limited(left), contextlib.closing(record.following(after=after)) as events:
+        with limited(left), contextlib.closing(following(after)) as events:
             for event in events:
                 if isinstance(event, CommandDone) and event.command_number == number:
                     return event
@@ -73,5 +74,6 @@ def _acknowledgement(record: Record, number: int, after: int, status: Status) ->
     return None
 
 
-def _words(command: CommandName, value: float | None) -> str:
+def words(command: CommandName, value: float | None) -> str:
+    """Return what a job is told, in words."""
     return command if value is None else f"set {command.replace('_', ' ')} to {value:g}"

@@ -168,7 +168,9 @@ class JobDirectory:
         """
         try:
             with opened(self.spec_file) as file:
-                return self._located(self._own(JobSpec.from_json(json.loads(file.read(MOST_BYTES)))))
+                # Reading makes room for as much as is asked for, at each look at a job.
+                length = min(MOST_BYTES, os.fstat(file.fileno()).st_size)
+                return self._located(self._own(JobSpec.from_json(json.loads(file.read(length)))))
         except (FileNotFoundError, NotADirectoryError):
             message = f"there is no job {self.name[:80]!r}: look at the list of those there are"
             raise JobNotFound(message, next_action=NextAction("list")) from None

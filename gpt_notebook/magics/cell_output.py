@@ -54,15 +54,20 @@ def cell_output(shell: Any, view: View) -> CellOutput:
     return NotebookOutput(publisher.publish, view)
 
 
+def is_terminal(shell: Any) -> bool:
+    """Return whether what a shell shows is plain text."""
+    from IPython.core.displaypub import DisplayPublisher
+
+    return type(shell.display_pub) is DisplayPublisher
+
+
 def show_attention(shell: Any, completion: Completion) -> None:
     """Show a panel that explores what each head looked at while a completion was made; a terminal gets a line.
 
     Raises:
         GptNotebookError: there is no such attention, or it can't be shown.
     """
-    from IPython.core.displaypub import DisplayPublisher
-
-    if type(shell.display_pub) is DisplayPublisher:
+    if is_terminal(shell):
         TerminalOutput(View()).say("a terminal shows no panel: gpt.attention(_) has the attention of this completion")
         return
     from gpt_notebook.widgets.attention import AttentionPanel

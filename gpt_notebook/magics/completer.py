@@ -90,7 +90,7 @@ def _in_line(words: list[str], fragment: str, conversations: Conversations, name
             found = help_text.DTYPES
         case ["load", *_]:
             found = ("--dtype", "--tokenizer", "--name")
-        case ["jobs"]:
+        case ["jobs" | "attach"]:
             found = names.jobs()
         case ["jobs", _]:
             found = help_text.JOB_COMMANDS

@@ -16,6 +16,7 @@ COMMANDS = {
         "jobs [NAME [pause|resume|stop|cancel|delete]]",
         "which fine-tuning jobs there are; one of them; tell it something",
     ),
+    "attach": ("attach JOB", "watch a fine-tuning job and steer it; a terminal waits for it"),
     "load": (f"load MODEL [--dtype {'|'.join(DTYPES)}]", "load a model now, to have it warm"),
     "unload": ("unload MODEL", "give its memory back"),
     "connect": ("connect URL | local", "use the model kernel at this address; local: the one of this machine again"),

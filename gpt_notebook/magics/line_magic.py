@@ -18,7 +18,7 @@ from gpt_notebook.display.reports import Report, adapters_report, loaded_line, m
 from gpt_notebook.errors import AuthenticationFailed, InvalidRequest
 from gpt_notebook.fine_tuning import functions as finetuning
 from gpt_notebook.fine_tuning import records as job_records
-from gpt_notebook.magics.cell_output import cell_output
+from gpt_notebook.magics.cell_output import cell_output, is_terminal
 from gpt_notebook.magics.help_text import DTYPES, HELP, JOB_COMMANDS
 from gpt_notebook.magics.options import HELP_FLAGS, split
 from gpt_notebook.magics.words import Words
@@ -118,6 +118,20 @@ def _jobs(magics: GPTMagics, words: Words) -> None:
             _report(magics, Report(line=f"{name} is deleted" if done else f"{name} stays as it is"))
             return
     _report(magics, job_report(job.status))
+
+
+def _attach(magics: GPTMagics, words: Words) -> None:
+    """Show a job where it can be watched and steered; a terminal gets a report, and waits for what goes on."""
+    job = finetuning.job(words.required())
+    if not is_terminal(magics.shell):
+        for data, metadata in job.panel().outputs():
+            magics.shell.display_pub.publish(data, metadata)
+        return
+    info = job.status
+    sys.stdout.write(f"{job_report(info).text()}\n")
+    if info.state in ("queued", "running"):
+        job.wait()
+        sys.stdout.write(f"{job_report(job.status).text()}\n")
 
 
 def _load(magics: GPTMagics, words: Words) -> None:
@@ -248,6 +262,7 @@ _COMMANDS: dict[str, Command] = {
     "models": _models,
     "adapters": _adapters,
     "jobs": _jobs,
+    "attach": _attach,
     "load": _load,
     "unload": _unload,
     "connect": _connect,

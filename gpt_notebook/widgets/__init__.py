@@ -10,5 +10,10 @@
     _empty.py               it without a token                      _twin.py        it without a script
     _page.py                it as one file that works offline       _looks.py       what such a file has in any case
 
-Each has a twin of the same name in `labextension/src/widgets/`, from which `static/` is built.
+    fine_tuning.py          the fine-tuning panel                   _fine_tuning_answers.py  what its views can ask
+    _fine_tuning_state.py   what it shows                           _fine_tuning_form.py     what is filled in before a job is there
+    _fine_tuning_data.py    data, sent to be looked at or trained   _fine_tuning_twin.py     it without a script
+    _job_watch.py           a job, followed for all views           _job_reading.py          where that is read
+
+Each panel has a twin of the same name in `labextension/src/widgets/`, from which `static/` is built.
 """

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from gpt_notebook.errors import InvalidRequest
 from gpt_notebook.visible_text import visible
 from gpt_notebook.widgets._questions import Remembered
 
@@ -31,6 +33,28 @@ const saved = JSON.parse(read("gpt-saved"));
 element.replaceChildren();
 showSaved(element, saved);
 """
+
+
+def place_for(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a page can be saved as.
+
+    Raises:
+        InvalidRequest: there is no such directory.
+    """
+    target = Path(path).expanduser()
+    if target.is_dir() or not target.parent.is_dir():
+        message = f"{visible(str(target))} can be no file: name one in a directory that is there"
+        raise InvalidRequest(message, param="path")
+    return target
+
+
+def write(target: Path, text: str) -> Path:
+    """Write a page, and return where it is."""
+    # Beside it first, so that what was saved before is whole until this is.
+    beside = target.with_name(f".{target.name}.new")
+    beside.write_text(text, "utf-8")
+    beside.replace(target)
+    return target
 
 
 def page(

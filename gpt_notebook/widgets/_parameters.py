@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from gpt_notebook.attention_protocol import SCORE_KINDS, Part, Reduction
 from gpt_notebook.errors import InvalidRequest
+from gpt_notebook.job_protocol import CommandName
 
 Side = Literal["query", "key"]
 
@@ -92,10 +93,16 @@ KINDS: Mapping[str, tuple[Check, str]] = {
     "reduction": _one_of(*get_args(Reduction)),
     "of": _one_of(*get_args(Side)),
     "hide_sink": _one_of(True, False),
-    "text": (lambda value: isinstance(value, str), "a text"),
     "layers": (lambda value: value is None or _are_positions(value), "a list of layers, or null for all"),
     "heads": (_are_heads, "a list of pairs (layer, head)"),
     "queries": _ENDS,
     "keys": _ENDS,
-} | dict.fromkeys(("layer", "head", "query", "key", "position", "k", "size"), _WHOLE)
+    "form": (lambda value: isinstance(value, Mapping), "an object"),
+    "command": _one_of(*get_args(CommandName)),
+    "value": (lambda value: value is None or type(value) in (int, float), "a number or null"),
+    "merged": _one_of(True, False),
+} | {
+    **dict.fromkeys(("layer", "head", "query", "key", "position", "k", "size", "step", "rows", "number"), _WHOLE),
+    **dict.fromkeys(("text", "job", "prompt", "directory", "model"), (lambda value: isinstance(value, str), "a text")),
+}
 """What each parameter has to be, whichever method it is of."""

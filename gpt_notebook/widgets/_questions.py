@@ -1,13 +1,14 @@
-"""Questions of an attention panel: what all of its answers have in common.
+"""Questions of a panel: what all of its answers have in common.
 
-An answer never starts a model kernel, for somebody may only have moved the pointer; the panel's `start` does. It says
-when the attention had been forgotten and was made again meanwhile (`"again": true`). And it is remembered, so that a
+An answer starts no model kernel unless it says so, for somebody may only have moved the pointer; the panel's `start` does. It
+says when an attention had been forgotten and was made again meanwhile (`"again": true`). And it is remembered, so that a
 saved page can give it again. What makes no sense is refused in one sentence (`_parameters.py`).
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import inspect
 import json
@@ -112,8 +113,13 @@ class Answering(Protocol):
 _Method = Callable[..., Any]
 
 
-def question(*, priority: int = AT_ONCE) -> Callable[[_Method], _Method]:
-    """Let views ask a method, as `request` does, with all that this module promises."""
+def question(*, priority: int = AT_ONCE, may_start: bool = False) -> Callable[[_Method], _Method]:
+    """Let views ask a method, as `request` does, with all that this module promises.
+
+    Args:
+        priority: As for `request`.
+        may_start: Whether the answer is worth starting a model kernel, as nobody asks for it in passing.
+    """
 
     def mark(method: _Method) -> _Method:
         @request(priority=priority)
@@ -122,7 +128,7 @@ def question(*, priority: int = AT_ONCE) -> Callable[[_Method], _Method]:
             check(params)
             parts: list[Part] = []
             before = self.times_again
-            with session.starting_none():
+            with contextlib.nullcontext() if may_start else session.starting_none():
                 answered: Any = method(self, **params)
                 found = (yield from _passed_on(answered, parts)) if inspect.isgenerator(answered) else answered
             result, buffers = split(found)

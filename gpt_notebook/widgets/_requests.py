@@ -5,7 +5,7 @@
                    {kind: ping, id}                           is anybody there?
     panel → view   {kind: part, id, result} and buffers       any number
                    {kind: answer, id, result} and buffers     the last word
-                   {kind: error, id, error: {code, message}}  or this
+                   {kind: error, id, error}                   or this: {code, message}, and param if a field is meant
                    {kind: pong, id, open: [id, …]}            the requests of all views that are being worked on
 
 Several views of one panel ask at once, so an id is unique among all of them. Nothing is sent about a request that was
@@ -32,6 +32,7 @@ IN_BACKGROUND = 1
 Send = Callable[[dict[str, Any], list[memoryview]], None]
 
 _MARK = "_gpt_notebook_priority"
+_STANDING = "_gpt_notebook_standing"
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -54,6 +55,45 @@ def request(method: Any = None, *, priority: int = AT_ONCE) -> Any:
     return mark if method is None else mark(method)
 
 
+def standing(method: _Method) -> _Method:
+    """Let views call a method that goes on telling them for as long as they look, as `request` does for others.
+
+    It gets a `Teller` before its arguments and returns at once. Whoever has the teller then sends parts, from any thread:
+    a view that waits takes none of those that answer.
+    """
+    setattr(method, _STANDING, True)
+    return request(method)
+
+
+class Teller:
+    """Tells the view of one standing request what is new, and in the end the last word."""
+
+    def __init__(self, requests: Requests, id_: str | int, cancellation: Cancellation) -> None:
+        """Belong to the request of an id."""
+        self._requests = requests
+        self._id = id_
+        self._cancellation = cancellation
+
+    @property
+    def over(self) -> bool:
+        """Whether the view doesn't wait any more."""
+        return self._cancellation.cancelled
+
+    def part(self, part: Any) -> None:
+        """Send a result, or a tuple of a result and its buffers."""
+        if not self.over:
+            self._requests._tell(self._id, part)  # noqa: SLF001 - a part of it
+
+    def end(self) -> None:
+        """Say that nothing more comes."""
+        self._requests._end(self._id, self._cancellation, {"kind": "answer", "result": {}})  # noqa: SLF001 - likewise
+
+    def fail(self, error: Exception) -> None:
+        """Say why nothing more comes."""
+        last = {"kind": "error", "error": _described(error)}
+        self._requests._end(self._id, self._cancellation, last)  # noqa: SLF001 - likewise
+
+
 class Requests:
     """The requests of all views of one panel."""
 
@@ -66,6 +106,8 @@ class Requests:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._open: dict[str | int, Cancellation] = {}
+        self._told: set[str | int] = set()
+        """Of the standing ones those that have been told something."""
         self._count = 0
 
     def receive(self, message: object) -> None:
@@ -95,7 +137,7 @@ class Requests:
                 return
             while (left := end - time.monotonic()) > 0:
                 count = self._count
-                self._changed.wait_for(lambda: not self._open, left)
+                self._changed.wait_for(lambda: not self._open.keys() - self._told, left)
                 if not self._changed.wait_for(lambda: self._count > count, min(pause, left)):  # noqa: B023 - called here
                     return
 
@@ -105,6 +147,7 @@ class Requests:
         with self._lock:
             cancellations = list(self._open.values())
             self._open.clear()
+            self._told.clear()
         for each in cancellations:
             each.cancel()
 
@@ -127,6 +170,7 @@ class Requests:
     def _cancel(self, id_: str | int) -> None:
         with self._lock:
             cancellation = self._open.pop(id_, None)
+            self._told.discard(id_)
             self._changed.notify_all()
         if cancellation is not None:
             cancellation.cancel()
@@ -139,6 +183,9 @@ class Requests:
             return
         try:
             with cancellation.covering():
+                if hasattr(method, _STANDING):
+                    self._stand(id_, cancellation, method, params)
+                    return
                 result, buffers = split(self._result(id_, cancellation, method, params))
                 last = {"kind": "answer", "result": result}
         except GptNotebookError as error:
@@ -153,11 +200,7 @@ class Requests:
         self, id_: str | int, cancellation: Cancellation, method: Callable[..., Any], params: Mapping[str, Any]
     ) -> Any:
         """Return what a method returns, having sent the parts that it yields."""
-        try:
-            call = inspect.signature(method).bind(**params)
-        except TypeError as error:
-            message = f"{method.__name__}: {error}"
-            raise InvalidRequest(message) from error
+        call = _bound(method, (), params)
         result = method(*call.args, **call.kwargs)
         if not inspect.isgenerator(result):
             return result
@@ -170,6 +213,22 @@ class Requests:
             return end.value
         finally:
             result.close()
+
+    def _stand(
+        self, id_: str | int, cancellation: Cancellation, method: Callable[..., Any], params: Mapping[str, Any]
+    ) -> None:
+        """Begin a standing request."""
+        call = _bound(method, (Teller(self, id_, cancellation),), params)
+        method(*call.args, **call.kwargs)
+
+    def _tell(self, id_: str | int, part: Any) -> None:
+        """Send a part of a standing request."""
+        result, buffers = split(part)
+        self._say({"kind": "part", "id": id_, "result": result}, buffers)
+        with self._lock:
+            if id_ in self._open:
+                self._told.add(id_)
+                self._changed.notify_all()
 
     def _end(
         self,
@@ -184,6 +243,7 @@ class Requests:
         with self._lock:
             if self._open.get(id_) is cancellation:
                 del self._open[id_]
+                self._told.discard(id_)
                 self._changed.notify_all()
 
     def _say(self, message: dict[str, Any], buffers: list[memoryview] | None = None) -> None:
@@ -193,9 +253,23 @@ class Requests:
             self._log.error("a panel's view could not be told", exc_info=error)
 
 
+def _bound(method: Callable[..., Any], first: tuple[Any, ...], params: Mapping[str, Any]) -> inspect.BoundArguments:
+    """Return the arguments of a call.
+
+    Raises:
+        InvalidRequest: the method doesn't take them.
+    """
+    try:
+        return inspect.signature(method).bind(*first, **params)
+    except TypeError as error:
+        message = f"{method.__name__}: {error}"
+        raise InvalidRequest(message) from error
+
+
 def _described(error: Exception) -> dict[str, str]:
     if isinstance(error, GptNotebookError):
-        return {"code": error.code, "message": error.message}
+        described = {"code": error.code, "message": error.message}
+        return described if error.param is None else {**described, "param": error.param}
     first_line = next(iter(str(error).splitlines()), "")
     text = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     return {"code": "error", "message": f"{text} (the log of the notebook kernel has the rest)"}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gpt_notebook import arguments
@@ -32,6 +31,7 @@ from gpt_notebook.widgets._questions import ask
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
 
 class AttentionPanel(Panel, bundle="attention"):
@@ -136,20 +136,16 @@ class AttentionPanel(Panel, bundle="attention"):
             GptNotebookError: the model kernel has to be asked for something, and can't be.
             InvalidRequest: there is no such directory.
         """
-        from gpt_notebook.widgets._page import page
+        from gpt_notebook.widgets import _page
 
-        target = Path(path).expanduser()
-        if target.is_dir() or not target.parent.is_dir():
-            message = f"{visible(str(target))} can be no file: name one in a directory that is there"
-            raise InvalidRequest(message, param="path")
-
+        target = _page.place_for(path)
         answers = self._answers
         ask(answers, "open")
         title = "Attention"
         if isinstance(answers, AttentionAnswers):
             look(answers, self.state)
             title = f"Attention · {self.attention.model}"
-        text = page(
+        text = _page.page(
             title=title,
             twin=self.twin(),
             state=self.state,
@@ -157,11 +153,7 @@ class AttentionPanel(Panel, bundle="attention"):
             static=STATIC,
             bundle="attention",
         )
-        # Beside it first, so that what was saved before is whole until this is.
-        beside = target.with_name(f".{target.name}.new")
-        beside.write_text(text, "utf-8")
-        beside.replace(target)
-        return target
+        return _page.write(target, text)
 
     def twin(self) -> str:
         """Return the static twin: the heads worth a look, the chosen one, and the text."""

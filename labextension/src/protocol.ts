@@ -1,7 +1,7 @@
 /**
  * What the notebook side and the model kernel say to each other, as JSON: requests, results and events.
  *
- * Written by  python labextension/generate_protocol.py  from protocol.py and attention_protocol.py; don't edit it.
+ * Written by  python labextension/generate_protocol.py  from protocol.py, attention_protocol.py and job_protocol.py; don't edit it.
  */
 
 /** An event as it is sent: with its type and its number in the stream. */
@@ -600,3 +600,338 @@ export type AttentionEvent =
 export type ArrayRequest = MapRequest | OverviewRequest | TensorRequest;
 
 export type StreamRequest = AttentionRequest | ScoresRequest | DiffRequest | LensRequest | AblateRequest | PatchRequest;
+
+/** Takes lines of JSON as its body, of any length, and answers with `DataInfo`. */
+export const DATA_PATH = "/v1/jobs/data";
+
+/** What a row is made of. */
+export const COLUMNS = ["text", "prompt", "completion", "messages"];
+
+export const MAX_PROBES = 16;
+
+export const REPEATED = "repeated: what occurs twice is learned twice";
+
+/** How two warnings of a preview end: the one is shown faintly, for the other the notebook's side has better advice. */
+export const RUN_TOGETHER = "with no space between prompt and completion: the two run together";
+
+/** Samples that a preview shows whole. */
+export const MAX_PREVIEWED = 50;
+
+export type Method = "lora" | "full";
+
+export type JobState = "queued" | "running" | "paused" | "succeeded" | "failed" | "cancelled";
+
+export const ENDED: readonly JobState[] = ["succeeded", "failed", "cancelled"];
+
+/**
+ * Why a job is in a state: `stopped` is an end that was asked for, with what there was; `died` a process that has gone without
+ * a word; `not_finite` a loss that is no number any more.
+ */
+export type Reason = "user" | "stopped" | "early_stopping" | "disk_full" | "oom" | "died" | "not_finite" | "error" | "forgotten";
+
+export type CommandName = "pause" | "resume" | "stop" | "cancel" | "learning_rate" | "max_steps";
+
+/**
+ * What becomes of a row that is longer than a sample may be. `split` makes several samples of a text, so that nothing of it is
+ * lost. What can't be split is cut, as with `cut`: a text loses its end; where only an answer counts, what comes before it loses
+ * its beginning, and only an answer that is too long by itself its end.
+ */
+export type TooLong = "split" | "cut" | "drop" | "refuse";
+
+export type Schedule = "linear" | "cosine" | "constant";
+
+/** What a low-rank adapter is made of. */
+export interface LoraOptions {
+  rank: number;
+  /** Its output is scaled by alpha / rank; null: twice the rank. */
+  alpha: number | null;
+  dropout: number;
+  /** Ends of the names of the layers that get one; null: all linear layers but the head. */
+  targets: string[] | null;
+}
+
+/** How to train. null is chosen by the job, which says what it chose when it begins. */
+export interface JobOptions {
+  /** `lora` makes an adapter, `full` a model. */
+  method: Method;
+  epochs: number | null;
+  /** Optimizer steps; wins over `epochs`. */
+  max_steps: number | null;
+  learning_rate: number | null;
+  /** How the learning rate falls from its highest to 0; `constant` stays there. */
+  schedule: Schedule;
+  /** Steps in which it rises. */
+  warmup_steps: number | null;
+  /** Samples a step. */
+  batch_size: number | null;
+  /** Of these, samples that are computed together; it becomes half as many each time the memory does not suffice. */
+  micro_batch_size: number | null;
+  /** Tokens of a sample, at most the model's context; null: that, but no more than 1024. */
+  max_length: number | null;
+  /** What becomes of longer ones. */
+  too_long: TooLong;
+  /**
+   * Whether a prompt is put to the model as a user's turn and its completion as the answer; null: if the model has a chat
+   * template, as when it generates.
+   */
+  chat: boolean | null;
+  /** Whether samples are laid end to end instead of padded; null: where a trial says that they don't see each other. */
+  packing: boolean | null;
+  lora: LoraOptions;
+  /** Of the products; null: bfloat16 where this machine is faster with it and the model is not small. */
+  dtype: Dtype | null;
+  gradient_checkpointing: boolean;
+  seed: number;
+  /** How much of the data is kept for validation where no validation data are given. */
+  validation_share: number;
+  /** Steps between two validations. */
+  validate_every: number | null;
+  /** Ends after so many validations without a better one. */
+  early_stopping: number | null;
+  /** Steps between two checkpoints. */
+  save_every: number | null;
+  /** Of how many of the newest checkpoints the resume state stays. */
+  keep_last: number;
+  /** Of how many of the best besides. */
+  keep_best: number;
+  /** Prompts that are gone on from before the first step and every `probe_every` steps, always alike. */
+  probes: string[];
+  probe_every: number | null;
+  probe_tokens: number;
+  /** Anything else that `transformers.TrainingArguments` takes. */
+  training_arguments: Record<string, unknown>;
+}
+
+/** Start a job; or attach to the one that has this name, these data and these options already. */
+export interface JobRequest {
+  /** The sha256 of what was sent to `DATA_PATH`. */
+  data: string;
+  /** Likewise, of the validation data. */
+  validation?: string | null;
+  /** The base; with an adapter it goes on from that one. */
+  model?: string;
+  /** What the job and its adapter (or model) are called; null: the job of the same data and options, or a new name. */
+  name?: string | null;
+  options?: JobOptions;
+  /** Whether a job of this name goes on with other data or options than it was begun with. */
+  force?: boolean;
+  /**
+   * By `COLUMNS`: from which columns, or by which templates, the rows were made, so that others can be made alike. Rows tell
+   * what a job is; this doesn't, and two requests that differ in it alone are the same.
+   */
+  columns?: Record<string, string>;
+}
+
+/** Tell a job something; answered with `CommandTaken`, and acknowledged by a `CommandDone` among the job's events. */
+export interface CommandRequest {
+  job: string;
+  command: CommandName;
+  /** The new learning rate, or the new number of steps. */
+  value?: number | null;
+}
+
+/** What has been recorded of a job; answered with a stream of its events, each once, in their order. */
+export interface EventsRequest {
+  job: string;
+  /** The number of the last event that is known already. */
+  after?: number;
+  /** Whether to wait for more until the job has ended or paused. */
+  follow?: boolean;
+}
+
+/** Delete a job with its checkpoints, and with the adapter or the model that it has made. */
+export interface ForgetRequest {
+  job: string;
+}
+
+/** What a model would see of data, and what a job would take; answered with `Preview`. */
+export interface PreviewRequest {
+  data: string;
+  validation?: string | null;
+  model?: string;
+  options?: JobOptions;
+  /** How many samples to show whole. */
+  samples?: number;
+}
+
+/** Measure a model on data, as a validation does; answered with a stream of `Evaluated`, one for each sample. */
+export interface EvaluateRequest {
+  data: string;
+  model?: string;
+  max_length?: number | null;
+  too_long?: TooLong;
+  chat?: boolean | null;
+}
+
+/** Give an adapter, and the job that made it, another name. */
+export interface RenameAdapterRequest {
+  name: string;
+  new_name: string;
+}
+
+/** Delete an adapter, or one of its steps. */
+export interface DeleteAdapterRequest {
+  name: string;
+  step?: number | null;
+}
+
+/** Write a model with its adapter for others to load; answered with a stream of `Progress` and one `Exported`. */
+export interface ExportRequest {
+  /** A model string with an adapter, or a model that a job has made. */
+  model: string;
+  /** Absolute, on the machine of the model kernel; nothing may be there, or an empty directory. */
+  directory: string;
+  /** Whether to add the adapter to the weights; otherwise it is written as peft does. */
+  merged?: boolean;
+}
+
+/** Data that the model kernel has. */
+export interface DataInfo {
+  /** sha256 of its lines. */
+  digest: string;
+  rows: number;
+  bytes: number;
+}
+
+/** A checkpoint that was acknowledged, and is still there. */
+export interface CheckpointInfo {
+  step: number;
+  bytes: number;
+  /** Of an adapter what its identity is, of a model the sha256 of its manifest. */
+  digest: string;
+  /** Whether its resume state has been kept. */
+  can_resume: boolean;
+  /** Of the validation at its step. */
+  loss: number | null;
+  best: boolean;
+}
+
+/** What a job takes, as far as can be told before. */
+export interface Estimate {
+  /** Memory of the device at its peak. */
+  bytes: number;
+  weights: number;
+  /** Gradients and the optimizer's moments. */
+  training_state: number;
+  activations: number;
+  /** Of the whole training. */
+  seconds: number;
+  steps: number;
+  /** That are computed in all steps together. */
+  tokens: number;
+  /** Memory of the device that is free, or would be when idle models leave. */
+  free: number;
+}
+
+/** A job as it is now. */
+export interface JobInfo {
+  /** Made once; a name can change. */
+  id: string;
+  name: string;
+  model: string;
+  state: JobState;
+  reason: Reason | null;
+  /** One line more about the state, with the next action where there is one. */
+  message: string | null;
+  /** What was asked for. */
+  options: JobOptions;
+  /** From which columns, or by which templates, its rows were made; {} where nobody said. */
+  columns: Record<string, string>;
+  /** What the job chose where nothing was asked for, and what commands have changed since. */
+  chosen: Record<string, unknown>;
+  /** The model string of what it has made so far: `model+name`, or a model's name; null before the first checkpoint. */
+  result: string | null;
+  directory: string;
+  /** Of the process that runs it now. */
+  pid: number | null;
+  attempt: number;
+  /** How many jobs come before it, while it is queued. */
+  position: number | null;
+  step: number;
+  max_steps: number | null;
+  epoch: number;
+  /** Of the last step. */
+  loss: number | null;
+  /** Of the last step, or what it was set to since. */
+  learning_rate: number | null;
+  validation_loss: number | null;
+  best_step: number | null;
+  checkpoints: CheckpointInfo[];
+  tokens_per_second: number | null;
+  seconds_left: number | null;
+  /** Seconds since 1970, as all times. */
+  created: number;
+  started: number | null;
+  ended: number | null;
+}
+
+/** A job is there. */
+export interface JobStarted {
+  job: JobInfo;
+  /** Whether it was there before. */
+  attached: boolean;
+  /** Whether its process had died, and it goes on now. */
+  resumed: boolean;
+}
+
+/** A command has been written down for a job. */
+export interface CommandTaken {
+  /** Which `CommandDone` acknowledges it. */
+  number: number;
+}
+
+/** A sample exactly as the model sees it. */
+export interface PreviewedSample {
+  row: number;
+  text: string;
+  tokens: Token[];
+  /** Of each token, whether it counts in the loss. */
+  counted: boolean[];
+  /** How many tokens were left out. */
+  cut: number;
+}
+
+/** What a model would see of data. */
+export interface Preview {
+  rows: number;
+  /** Rows less those that were dropped, and a text that was split as often as it has parts. */
+  samples: number;
+  tokens: number;
+  /** Of these, tokens that count in the loss. */
+  counted: number;
+  max_length: number;
+  /** The shortest, the quartiles and the longest, before anything is cut. */
+  lengths: number[];
+  /** Samples that lose some of their tokens. */
+  cut: number;
+  dropped: number;
+  /** Texts that become several samples. */
+  split: number;
+  validation_samples: number;
+  shown: PreviewedSample[];
+  estimate: Estimate;
+  /** Such as labels that occur once. */
+  warnings: string[];
+}
+
+/** What a model makes of one sample. */
+export interface Evaluated {
+  row: number;
+  /** The sum over its counted tokens of their negative natural-log probability. */
+  loss: number;
+  /** How many those are. */
+  tokens: number;
+  /** For how many of them the most probable token was the right one. */
+  correct: number;
+  cut: number;
+}
+
+/** What was written. */
+export interface Exported {
+  directory: string;
+  files: string[];
+  bytes: number;
+}
+
+/** GET: `{"jobs": [JobInfo, …]}`, the newest first; with `?job=` the one of an id or a name, if it is there. */
+export const LIST_PATH = "/v1/jobs";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { keyOf, type Recorded, savedSource } from "../src/widgets/attention/saved-source.ts";
+import { keyOf, type Recorded } from "../src/lib/recorded.ts";
+import { savedSource } from "../src/widgets/attention/saved-source.ts";
 
 const signal = new AbortController().signal;
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");

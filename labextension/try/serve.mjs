@@ -1,4 +1,4 @@
-// Serves the playground of the views and builds it anew at every load: `node try/serve.mjs`.
+// Serves the playgrounds of the panels and builds it anew at every load: `node try/serve.mjs`.
 import { context } from "esbuild";
 import { fileURLToPath } from "node:url";
 
@@ -6,7 +6,7 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 
 const building = await context({
   absWorkingDir: here,
-  entryPoints: ["try.ts", "try.css", "panel.ts"],
+  entryPoints: ["try.ts", "try.css", "panel.ts", "fine-tuning.ts"],
   outdir: here,
   write: false,
   bundle: true,

@@ -10,16 +10,26 @@ from plotly import io
 
 from gpt_notebook.figures.curve_picture import curve_picture
 from gpt_notebook.figures.loss_figure import loss_figure
+from gpt_notebook.figures.training_curves import Checked, TrainingCurves
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(step, *, loss=None, validation=None):
-    return {"step": step, "loss": loss, "validation_loss": validation, "perplexity": 2.0, "accuracy": 0.5}
+    return step, loss, validation
+
+
+def curves(rows, **options):
+    losses = [(step, loss) for step, loss, _ in rows if loss is not None]
+    checked = [
+        Checked(step=step, loss=loss, perplexity=2.0, accuracy=0.5) for step, _, loss in rows if loss is not None
+    ]
+    return TrainingCurves(name="pip", losses=losses, validations=checked, **options)
 
 
 def drawn(rows, **options):
-    return ET.fromstring(curve_picture(loss_figure(rows, title="pip <b>", **options)))  # noqa: S314 - our own
+    figure = loss_figure(curves(rows, **options), title="pip <b>")
+    return ET.fromstring(curve_picture(figure))  # noqa: S314 - our own
 
 
 def words(picture):
@@ -73,11 +83,34 @@ def test_there_is_a_picture_of_little_or_nothing(rows):
     assert "loss (nats a token)" in words(drawn(rows))
 
 
+def test_the_learning_rate_is_drawn_below_the_loss():
+    rates = [(1, 0.001), (2, 0.002)]
+    lines = [
+        (float(x), float(y))
+        for each in drawn([row(1, loss=2.0), row(2, loss=1.0)], learning_rates=rates).iter(f"{SVG}path")
+        for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", each.get("d"))
+        if each.get("fill") == "none" and "L" in each.get("d")
+    ]
+    losses, below = lines[:2], lines[2:]
+    assert max(y for _, y in losses) < min(y for _, y in below)
+    assert [x for x, _ in losses] == [x for x, _ in below]
+
+
+def test_what_has_happened_stands_at_its_step():
+    rows = [row(step, loss=1.0) for step in (0, 10)]
+    picture = drawn(rows, marks=[(5, "paused"), (10, "out of memory")])
+    (paused, short) = (
+        float(each.get("x")) for each in picture.iter(f"{SVG}text") if each.text in ("paused", "out of memory")
+    )
+    assert short + 4 == pytest.approx(640 - 24)  # to the left of its line, where there is room
+    assert paused - 4 == pytest.approx((56 + 640 - 24) / 2)
+
+
 def test_a_name_is_text():
     assert "pip <b>" in words(drawn([row(1, loss=2.0)]))
 
 
 def test_a_notebook_gets_figure_and_picture(plain_notebook):
-    bundle = loss_figure([row(1, loss=2.0), row(2, loss=1.0)], title="pip")._repr_mimebundle_()
+    bundle = loss_figure(curves([row(1, loss=2.0), row(2, loss=1.0)]), title="pip")._repr_mimebundle_()
     assert set(bundle) == {"application/vnd.plotly.v1+json", "image/svg+xml", "text/plain"}
     assert bundle["text/plain"] == "<Figure: pip>"

@@ -24,7 +24,7 @@ from gpt_notebook.evaluation import functions as evaluation
 from gpt_notebook.fine_tuning import job as fine_tuning_job
 from gpt_notebook.fine_tuning import metrics as job_metrics
 from gpt_notebook.fine_tuning import records as job_records
-from gpt_notebook.job_events import Noted, StateChanged
+from gpt_notebook.job_events import MemoryShort, Noted, StateChanged
 from gpt_notebook.job_files.directory import JobSpec, directory_of
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.job_protocol import CheckpointInfo, JobOptions, JobRequest
@@ -94,24 +94,41 @@ def test_before_the_first_step_there_are_no_numbers(job):
     assert list(job.metrics().columns) == [*job_metrics.STEP_COLUMNS, *job_metrics.VALIDATION_COLUMNS]
 
 
-def test_a_plot_before_the_first_step_says_so(job):
+def test_a_figure_before_the_first_step_says_so(job):
     pytest.importorskip("plotly")
-    assert job.plot().layout.title.text == "pip on storyteller: no step yet"
+    assert job.figure().layout.title.text == "pip on storyteller: no step yet"
 
 
-def test_a_plot_has_both_losses(fake_jobs, trained):
+def test_a_figure_has_both_losses_and_the_learning_rate(fake_jobs, trained):
     pytest.importorskip("plotly")
     fake_jobs.info = dataclasses.replace(fake_jobs.info, best_step=2)
-    training, validation, best = trained.plot().data
+    training, validation, best, rate = trained.figure().data
+    assert list(rate.y) == pytest.approx([1e-3] * 4)
     assert (best.name, list(best.x), list(best.y)) == ("best", [2], [1.5])
     assert (list(training.x), list(training.y)) == ([1, 2, 3, 4], [3.0, 2.0, 0.5, 0.5])
     assert (list(validation.x), list(validation.y)) == ([2], [1.5])
 
 
-def test_a_plot_says_what_to_install(trained, monkeypatch):
+def test_a_figure_marks_pauses_and_where_the_memory_did_not_suffice(fake_jobs, job):
+    pytest.importorskip("plotly")
+    fake_jobs.step(1)
+    fake_jobs.add(MemoryShort, step=1, micro_batch_size=1, accumulation=8)
+    fake_jobs.step(2)
+    fake_jobs.add(StateChanged, state="paused", step=2)
+    marked = [(each.x, each.text) for each in job.figure().layout.annotations]
+    assert marked == [(1, "out of memory"), (2, "paused")]
+
+
+def test_a_figure_has_other_jobs_beside_it(trained):
+    pytest.importorskip("plotly")
+    names = [each.name for each in trained.figure("pip", trained).data]
+    assert names[-4:] == ["pip", "pip, validation", "pip", "pip, validation"]
+
+
+def test_a_figure_says_what_to_install(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly", None)
     with pytest.raises(gpt.GptNotebookError, match=r"pip install 'gpt-notebook\[viz\]'"):
-        trained.plot()
+        trained.figure()
 
 
 def test_of_many_jobs_only_the_one_is_asked_for(fake_jobs, job, model_kernel):

@@ -29,7 +29,7 @@ def panels(monkeypatch):
     """The panels that were made, built or not."""
     made = []
     monkeypatch.setattr(AttentionPanel, "_missing", None)
-    monkeypatch.setattr(AttentionPanel, "_esm", "export default {}")
+    monkeypatch.setattr(AttentionPanel, "_esm", "export default {}", raising=False)
     real = AttentionPanel.__init__
 
     def remembering(self, *arguments, **options):

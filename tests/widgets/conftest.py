@@ -9,6 +9,7 @@ import pytest
 from panel_views import FakeComm
 
 from gpt_notebook.widgets.attention import AttentionPanel
+from gpt_notebook.widgets.fine_tuning import FineTuningPanel
 
 BUNDLE = "export const showSaved = (element, saved) => { element.textContent = Object.keys(saved).join(); };"
 STYLE = ".gpt-panel { color: inherit; }"
@@ -17,12 +18,13 @@ STYLE = ".gpt-panel { color: inherit; }"
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Have panels that were built, whether they were or not; returns where the bundles are."""
-    (tmp_path / "attention.js").write_text(BUNDLE, "utf-8")
-    (tmp_path / "attention.css").write_text(STYLE, "utf-8")
-    monkeypatch.setattr(AttentionPanel, "_missing", None)
-    monkeypatch.setattr(AttentionPanel, "_esm", BUNDLE)
-    monkeypatch.setattr(AttentionPanel, "_css", STYLE)
-    monkeypatch.setattr("gpt_notebook.widgets.attention.STATIC", tmp_path)
+    for panel, name in ((AttentionPanel, "attention"), (FineTuningPanel, "fine_tuning")):
+        (tmp_path / f"{name}.js").write_text(BUNDLE, "utf-8")
+        (tmp_path / f"{name}.css").write_text(STYLE, "utf-8")
+        monkeypatch.setattr(panel, "_missing", None)
+        monkeypatch.setattr(panel, "_esm", BUNDLE, raising=False)
+        monkeypatch.setattr(panel, "_css", STYLE, raising=False)
+        monkeypatch.setattr(f"gpt_notebook.widgets.{name}.STATIC", tmp_path)
     return tmp_path
 
 

@@ -19,7 +19,7 @@ from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelNotFound
 from gpt_notebook.protocol import GenerateRequest, Token
 from gpt_notebook.session import session
 from gpt_notebook.widgets._panel import Panel
-from gpt_notebook.widgets._requests import IN_BACKGROUND, request
+from gpt_notebook.widgets._requests import IN_BACKGROUND, request, standing
 
 
 class Example(Panel):
@@ -50,6 +50,15 @@ class Example(Panel):
         for layer in range(count):
             yield {"layer": layer}, [bytes([layer])]
         return {"layers": count}
+
+    @standing
+    def watch(self, teller, times=1):
+        if times == 0:
+            message = "nothing to watch"
+            raise InvalidRequest(message, param="times")
+        self.teller = teller
+        for number in range(times):
+            teller.part(({"number": number}, [bytes([number])]))
 
     @request
     def token(self):
@@ -471,3 +480,62 @@ def test_messages_reach_the_panel_while_a_cell_runs(monkeypatch):
     """The comm of ipykernel 7.4.0 is asked which shell a message goes to, and would say: the cell's."""
     monkeypatch.setattr(FakeComm, "_reply_subshell_for", lambda *_: "the running cell's", raising=False)
     assert Example().comm._reply_subshell_for({}, "the browser's") == "the browser's"
+
+
+# --- requests that stand --------------------------------------------------------------------------------------------
+
+
+def test_a_standing_request_is_told_from_any_thread_until_its_end():
+    panel = Example()
+    view = View(panel)
+    id_ = view.ask("watch", times=2)
+    wait_until(view, lambda: len(view.messages(id_)) == 2)
+    panel.teller.part({"number": 7})
+    panel.teller.end()
+    *parts, (last, _) = view.wait(id_)
+    assert [message["result"]["number"] for message, _ in parts] == [0, 1, 7]
+    assert bytes(parts[1][1][0]) == b"\x01"
+    assert last["kind"] == "answer"
+
+
+def test_standing_requests_leave_the_threads_to_others():
+    panel = Example()
+    view = View(panel)
+    for _ in range(20):
+        view.ask("watch")
+    assert view.result("double", number=2) == {"double": 4}
+
+
+def test_a_standing_request_that_is_cancelled_is_told_no_more():
+    panel = Example()
+    view = View(panel)
+    id_ = view.ask("watch")
+    wait_until(view, lambda: view.messages(id_))
+    view.cancel(id_)
+    assert panel.teller.over
+    panel.teller.part({"number": 7})
+    panel.teller.end()
+    assert len(view.messages(id_)) == 1
+
+
+def test_a_standing_request_can_be_refused_with_the_field_that_is_meant():
+    view = View(Example())
+    assert view.error("watch", times=0) == {
+        "code": "invalid_request",
+        "message": "nothing to watch",
+        "param": "times",
+    }
+    assert "unexpected keyword argument" in view.error("watch", often=2)["message"]
+
+
+def test_a_standing_request_that_was_told_something_keeps_no_twin_waiting():
+    panel = Example()
+    view = View(panel)
+    id_ = view.ask("watch")
+    wait_until(view, lambda: view.messages(id_))
+    panel._requests.wait_for_quiet(first=0.0, pause=0.0, longest=3600.0)
+
+
+def wait_until(view, is_so):
+    with view.comm.changed:
+        assert view.comm.changed.wait_for(is_so, 10)

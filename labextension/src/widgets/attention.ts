@@ -1,16 +1,16 @@
 /** The twin of `gpt_notebook/widgets/attention.py`: the attention panel in a notebook, or in a saved page. */
 
 import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { Recorded } from "../lib/recorded.ts";
 import { Store } from "../lib/store.ts";
 import "./attention/attention.css";
 import { panelSource } from "./attention/panel-source.ts";
-import { type Recorded, savedSource } from "./attention/saved-source.ts";
+import { savedSource } from "./attention/saved-source.ts";
 import { Shell } from "./attention/shell.ts";
 import type { Source } from "./attention/source.ts";
 import { INITIAL, type State } from "./attention/state.ts";
 import { lostSign } from "./lost-sign.ts";
 import { connect, shareState } from "./panel.ts";
-
 
 /** Shows a panel in an element; what is missing in the state is as in a new one. Returns what takes it away again. */
 export function mount(element: HTMLElement, source: Source, state: Partial<State> = {}): () => void {

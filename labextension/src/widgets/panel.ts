@@ -13,13 +13,14 @@ export const PATIENCE = 5_000;
 const UNANSWERED = 2;
 const SLOWEST = 60_000;
 
-/** What Python says about a request that failed; `code` is what programs compare. */
+/** What Python says about a request that failed; `code` is what programs compare, `param` the field that it is about. */
 export class PanelError extends Error {
   override readonly name = "PanelError";
 
   constructor(
     readonly code: string,
     message: string,
+    readonly param: string | null = null,
   ) {
     super(message);
   }
@@ -47,7 +48,7 @@ interface Open {
 
 type Message =
   | { kind: "part" | "answer"; id: string; result: unknown }
-  | { kind: "error"; id: string; error: { code: string; message: string } }
+  | { kind: "error"; id: string; error: { code: string; message: string; param?: string | null } }
   | { kind: "pong"; id: string; open: string[] };
 
 /** The connection of one view to its panel; it ends with the signal that it was made with. */
@@ -169,7 +170,7 @@ export class Panel {
     const open = this.#open.get(message.id);
     if (message.kind === "part") open?.onPart({ result: message.result, buffers });
     else if (message.kind === "answer") open?.resolve({ result: message.result, buffers });
-    else if (message.kind === "error") open?.reject(new PanelError(message.error.code, message.error.message));
+    else if (message.kind === "error") open?.reject(errorOf(message.error));
   }
 
   /** Asks again what Python doesn't work on any more: its answer was said, and got lost. */
@@ -210,6 +211,10 @@ export class Panel {
     this.#lost = lost;
     for (const callback of [...this.#listeners]) callback();
   }
+}
+
+function errorOf({ code, message, param }: { code: string; message: string; param?: string | null }): PanelError {
+  return new PanelError(code, message, param ?? null);
 }
 
 /** `crypto.randomUUID` is not there on pages that came over plain HTTP from another machine. */

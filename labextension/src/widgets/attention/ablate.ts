@@ -1,12 +1,12 @@
 /** Heads switched off, and how what the model would say next changes. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
+import { button, make, quoted } from "../../lib/elements.ts";
+import { insteadOf } from "../../lib/notices.ts";
 import { percent, short } from "../../lib/numbers.ts";
 import { spoken, tokenElement } from "../../lib/text.ts";
 import type { Ablated, Token } from "../../protocol.ts";
-import { Endings, Latest } from "./asking.ts";
 import { headName, positionOf } from "./chosen.ts";
-import { button, make, quoted } from "./elements.ts";
-import { insteadOf } from "./notices.ts";
 import { probabilityOf } from "./predictions.ts";
 import type { Head, State } from "./state.ts";
 import type { Context, View } from "./view.ts";

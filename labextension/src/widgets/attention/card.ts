@@ -1,12 +1,12 @@
 /** The chosen token: what it attends to most, and what attends to it most. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
+import { make, quoted } from "../../lib/elements.ts";
+import { insteadOf } from "../../lib/notices.ts";
 import { short } from "../../lib/numbers.ts";
 import { label, tokenElement } from "../../lib/text.ts";
 import type { Token } from "../../protocol.ts";
-import { Endings, Latest } from "./asking.ts";
 import { chosenOf, largest, madeOf, sidesOf, weightsOf } from "./chosen.ts";
-import { make, quoted } from "./elements.ts";
-import { insteadOf } from "./notices.ts";
 import type { State } from "./state.ts";
 import type { Context, View } from "./view.ts";
 

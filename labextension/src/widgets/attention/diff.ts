@@ -1,13 +1,14 @@
 /** Two attentions compared: how much each head moved; a chosen head is shown beside the same head of the other. */
 
-import { colorOf, css, sequential, type Span } from "../../lib/color.ts";
+import { Endings, Latest } from "../../lib/asking.ts";
+import { sequential } from "../../lib/color.ts";
+import { button, make } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
+import { codeOfError, insteadOf } from "../../lib/notices.ts";
+import { gridOf, ranked } from "../../lib/moved-heads.ts";
 import { short } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
-import { Endings, Latest } from "./asking.ts";
 import { headName, modelName, otherName } from "./chosen.ts";
-import { button, make } from "./elements.ts";
-import { codeOfError, insteadOf } from "./notices.ts";
 import type { Table } from "./source.ts";
 import type { Head } from "./state.ts";
 import type { Context, View } from "./view.ts";
@@ -15,10 +16,6 @@ import type { Context, View } from "./view.ts";
 export const NOTHING_TO_COMPARE = "There is nothing to compare with: give the panel two texts, models or adapters.";
 
 const SHOWN = 12;
-
-interface Moved extends Head {
-  value: number;
-}
 
 export function diffView(context: Context): View {
   const { store, source, opened, failed, dark, onTheme } = context;
@@ -89,34 +86,4 @@ export function diffView(context: Context): View {
   endings.add(store.on(["part"], ask), store.on(["layer", "head", "log"], show), onTheme(show), () => latest.end());
   ask();
   return { element, destroy: () => endings.end() };
-}
-
-/** The heads that there are, those that moved most first. */
-export function ranked(table: Table): Moved[] {
-  const all = table.flatMap((row, layer) => row.map((value, head) => ({ layer, head, value })));
-  return all.filter((each): each is Moved => each.value !== null).sort((one, other) => other.value - one.value);
-}
-
-/** A small square for each head, layers from top to bottom. */
-function gridOf(table: Table, span: Span, dark: boolean, chosen: Head, choose: (head: Head) => void): HTMLElement {
-  const colors = sequential(dark);
-  const rows = table.map((row, layer) => {
-    const cells = row.map((value, head) => {
-      if (value === null) return make("span", { class: "gpt-cell" });
-      const here = layer === chosen.layer && head === chosen.head;
-      const cell = make("button", {
-        type: "button",
-        class: `gpt-cell${here ? " gpt-chosen" : ""}`,
-        // One stop of the Tab key for all squares; the list below them has a button for each head that moved most.
-        tabindex: -1,
-        title: `${headName({ layer, head })}: ${short(value, 3)}`,
-        "aria-label": `layer ${layer} head ${head}: ${short(value, 3)}`,
-      });
-      cell.style.background = css(colorOf(value, span, colors));
-      cell.addEventListener("click", () => choose({ layer, head }));
-      return cell;
-    });
-    return make("div", { class: "gpt-cells" }, make("span", { class: "gpt-faint-text gpt-layer" }, `L${layer}`), ...cells);
-  });
-  return make("div", { class: "gpt-moved" }, ...rows);
 }

@@ -4,12 +4,12 @@
  * A token that the model wrote was made at the token before it, so it is that one's attention that is shown.
  */
 
+import { Endings, Latest } from "../../lib/asking.ts";
+import { button, make, quoted } from "../../lib/elements.ts";
+import { insteadOf } from "../../lib/notices.ts";
 import { short } from "../../lib/numbers.ts";
 import { label, tokenElement } from "../../lib/text.ts";
-import { Endings, Latest } from "./asking.ts";
 import { largest, madeOf, partOf, queryOf, sidesOf, weightsOf } from "./chosen.ts";
-import { button, make, quoted } from "./elements.ts";
-import { insteadOf } from "./notices.ts";
 import type { Context, View } from "./view.ts";
 
 export function eachHeadView(context: Context): View {

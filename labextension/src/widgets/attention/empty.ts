@@ -1,6 +1,6 @@
 /** What an empty panel shows: what it is for, and an example to copy. Its twin in Python is `_empty.py`. */
 
-import { button, make } from "./elements.ts";
+import { button, make } from "../../lib/elements.ts";
 
 /** Code that shows a panel worth a look. */
 export const EXAMPLE =

@@ -1,13 +1,13 @@
 /** The panel's first line: what is shown of what, and how. */
 
+import { Endings } from "../../lib/asking.ts";
+import { button, make, set, told } from "../../lib/elements.ts";
 import { grouped } from "../../lib/numbers.ts";
 import type { Store } from "../../lib/store.ts";
 import { visible } from "../../lib/text.ts";
 import { type Part, SCORE_KINDS, type ScoreKind } from "../../protocol.ts";
 import { fitting } from "./actions.ts";
-import { Endings } from "./asking.ts";
 import { modelName } from "./chosen.ts";
-import { button, make, set, told } from "./elements.ts";
 import type { Opened } from "./source.ts";
 import type { State } from "./state.ts";
 

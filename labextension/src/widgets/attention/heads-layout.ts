@@ -1,8 +1,8 @@
 /** Where each head's small picture is: a few large ones, all of them layer by layer, or all by score. Knows no canvas. */
 
 import type { AttentionPart } from "../../protocol.ts";
-import type { Head } from "./state.ts";
 import type { Table } from "./source.ts";
+import type { Head } from "./state.ts";
 
 export interface Place extends Head {
   left: number;

@@ -1,8 +1,8 @@
 /** The score of every head, of the kind that is chosen; each is asked for once. */
 
+import { Latest } from "../../lib/asking.ts";
 import { type Scale, sequential, type Span } from "../../lib/color.ts";
 import { spelling } from "../../lib/text.ts";
-import { Latest } from "./asking.ts";
 import { sidesOf } from "./chosen.ts";
 import type { Table } from "./source.ts";
 import type { State } from "./state.ts";

@@ -1,13 +1,13 @@
 /** The heads to choose from: the dozen with the highest scores, or all of them, on one canvas. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
 import { onResize, Surface } from "../../lib/canvas.ts";
 import { sequential } from "../../lib/color.ts";
+import { button, make, set } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
 import { grouped } from "../../lib/numbers.ts";
 import { paletteOf } from "../../lib/palette.ts";
-import { Endings, Latest } from "./asking.ts";
 import { headName, partOf } from "./chosen.ts";
-import { button, make, set } from "./elements.ts";
 import { drawHeads, MARGIN } from "./heads-drawing.ts";
 import { type Arrangement, byLayer, FEW, headAt, headsOf, inLines, type Layout, neighbour, ranked } from "./heads-layout.ts";
 import { HeadPictures } from "./heads-pictures.ts";

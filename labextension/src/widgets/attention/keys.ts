@@ -1,5 +1,7 @@
 /** The panel's keys: one list, which the keyboard follows and the help shows. */
 
+import type { Explained, Key } from "../../lib/keys.ts";
+
 /** What the shell does; the views have the arrows, Enter and a few keys of their own. */
 export interface Actions {
   view(name: "matrix" | "lines" | "steps"): void;
@@ -21,16 +23,7 @@ export interface Actions {
   back(): void;
 }
 
-export interface Key {
-  /** As `KeyboardEvent.key` has them. */
-  keys: readonly string[];
-  /** As the help shows them. */
-  shown: string;
-  does: string;
-  run(actions: Actions, key: string): void;
-}
-
-export const KEYS: readonly Key[] = [
+export const KEYS: readonly Key<Actions>[] = [
   { keys: ["1"], shown: "1", does: "the map", run: (actions) => actions.view("matrix") },
   { keys: ["2"], shown: "2", does: "lines in the text", run: (actions) => actions.view("lines") },
   { keys: ["3"], shown: "3", does: "the head's steps", run: (actions) => actions.view("steps") },
@@ -60,7 +53,7 @@ export const KEYS: readonly Key[] = [
 ];
 
 /** Keys that a view has while it has the focus. */
-export const WITHIN: readonly { shown: string; does: string }[] = [
+export const WITHIN: readonly Explained[] = [
   { shown: "map: arrows", does: "another cell, with Shift ten at once" },
   { shown: "map: + − 0", does: "zoom in, out, show all" },
   { shown: "heads: arrows Enter", does: "choose a head; Shift+Enter pins a second one" },
@@ -69,14 +62,3 @@ export const WITHIN: readonly { shown: string; does: string }[] = [
   { shown: "text: Alt+click", does: "choose the other end" },
   { shown: "find: Enter", does: "the next, with Shift the one before" },
 ];
-
-/** Does what a key is for; false where it is for nothing, or somebody is writing. */
-export function press(event: KeyboardEvent, actions: Actions): boolean {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
-  const { target } = event;
-  const writes = target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement;
-  if (writes && event.key !== "Escape") return false;
-  const found = KEYS.find(({ keys }) => keys.includes(event.key));
-  found?.run(actions, event.key);
-  return found !== undefined;
-}

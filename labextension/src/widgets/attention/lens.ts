@@ -1,10 +1,10 @@
 /** What the model would say after the chosen token if it ended after each layer. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
+import { make, quoted } from "../../lib/elements.ts";
+import { insteadOf } from "../../lib/notices.ts";
 import type { Lens, Token } from "../../protocol.ts";
-import { Endings, Latest } from "./asking.ts";
 import { positionOf } from "./chosen.ts";
-import { make, quoted } from "./elements.ts";
-import { insteadOf } from "./notices.ts";
 import { barCell } from "./predictions.ts";
 import type { Context, View } from "./view.ts";
 

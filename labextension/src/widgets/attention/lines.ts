@@ -1,12 +1,12 @@
 /** The text with lines from the chosen token to those it attends to: of one head, of several, or of a layer's mean. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
 import { type Frame, Surface } from "../../lib/canvas.ts";
 import { sequential, type Span } from "../../lib/color.ts";
+import { button, make, quoted } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
 import { short } from "../../lib/numbers.ts";
-import { Endings, Latest } from "./asking.ts";
 import { chosenOf, headName, largest, lineHeads, partOf, sidesOf, weightsOf } from "./chosen.ts";
-import { button, make, quoted } from "./elements.ts";
 import type { Head } from "./state.ts";
 import { TokenList } from "./token-list.ts";
 import type { Context, View } from "./view.ts";

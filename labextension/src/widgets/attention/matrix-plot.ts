@@ -2,11 +2,11 @@
 
 import { type Frame, Surface } from "../../lib/canvas.ts";
 import { colorOf, readableOn } from "../../lib/color.ts";
+import { make } from "../../lib/elements.ts";
 import { float32Text, short } from "../../lib/numbers.ts";
 import { type Palette, paletteOf } from "../../lib/palette.ts";
 import type { Extent, Size, Viewport } from "../../lib/tiles.ts";
 import type { Sides } from "./chosen.ts";
-import { make } from "./elements.ts";
 import { ExactBlocks } from "./matrix-exact.ts";
 import { type Cell, drawMarks } from "./matrix-marks.ts";
 import { type HeadQuestion, HeadTiles, type Paint, type TileCache } from "./matrix-tiles.ts";

@@ -1,7 +1,7 @@
 /** A cell in words: its tokens and its weight, exact as soon as that is there. */
 
+import { make } from "../../lib/elements.ts";
 import { spoken } from "../../lib/text.ts";
-import { make } from "./elements.ts";
 import type { HeadPlot } from "./matrix-plot.ts";
 
 export interface Chosen {

@@ -1,17 +1,17 @@
 /** The map of the chosen head, with zoom and pan, and beside it that of a second one: pinned, or of the other attention. */
 
+import { Endings } from "../../lib/asking.ts";
 import { onResize } from "../../lib/canvas.ts";
 import { sequential } from "../../lib/color.ts";
+import { button, make, set } from "../../lib/elements.ts";
 import { gestures, type Point } from "../../lib/gestures.ts";
 import { legend, type LegendContent } from "../../lib/legend.ts";
 import { grouped } from "../../lib/numbers.ts";
+import { visible } from "../../lib/text.ts";
 import { clamped, fitted, levelFor, type Viewport, zoomed } from "../../lib/tiles.ts";
-import { Endings } from "./asking.ts";
 import { modelName, otherName, partOf, sidesOf } from "./chosen.ts";
-import { button, make, set } from "./elements.ts";
 import { pictureOf } from "./matrix-picture.ts";
 import { HeadPlot } from "./matrix-plot.ts";
-import { visible } from "../../lib/text.ts";
 import { type Chosen, sayCell, showCell } from "./matrix-readout.ts";
 import { type HeadQuestion, type Paint, tileCache } from "./matrix-tiles.ts";
 import type { Context, MakeView } from "./view.ts";

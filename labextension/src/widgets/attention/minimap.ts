@@ -1,11 +1,11 @@
 /** A long text in one line: where the weight lies, what can be seen now, numbers of positions; a click goes there. */
 
+import { Endings } from "../../lib/asking.ts";
 import { type Frame, Surface } from "../../lib/canvas.ts";
 import { colorOf, css, place, sequential, type Span } from "../../lib/color.ts";
+import { make } from "../../lib/elements.ts";
 import { grouped } from "../../lib/numbers.ts";
 import { type Palette, paletteOf } from "../../lib/palette.ts";
-import { Endings } from "./asking.ts";
-import { make } from "./elements.ts";
 
 const BARS = 16;
 /** Orange, as the marks of a search in the text. */

@@ -1,11 +1,11 @@
 /** The middle pane (map, lines or steps) and the side pane (the chosen token; lens, ablate or diff). */
 
+import { Endings } from "../../lib/asking.ts";
+import { button, make, set } from "../../lib/elements.ts";
 import { ablateView } from "./ablate.ts";
-import { Endings } from "./asking.ts";
 import { cardView } from "./card.ts";
 import { diffView } from "./diff.ts";
 import { eachHeadView } from "./each-head.ts";
-import { button, make, set } from "./elements.ts";
 import { lensView } from "./lens.ts";
 import { linesView } from "./lines.ts";
 import { matrixView } from "./matrix.ts";

@@ -1,9 +1,9 @@
 /** Predicted tokens as bars, for the views that show them. */
 
+import { make } from "../../lib/elements.ts";
 import { percent } from "../../lib/numbers.ts";
 import { label, tokenElement } from "../../lib/text.ts";
 import type { Token } from "../../protocol.ts";
-import { make } from "./elements.ts";
 
 export function probabilityOf(token: Token): number {
   return token.logprob === null ? 0 : Math.exp(token.logprob);

@@ -5,37 +5,11 @@
  * with where its author has been.
  */
 
+import { decoded, keyOf, NOT_SAVED, NotSaved, type Recorded } from "../../lib/recorded.ts";
 import type { Part } from "../../protocol.ts";
 import { type Answer, layerOverview, sourceFrom } from "./answers.ts";
 import { SavedPictures } from "./saved-pictures.ts";
 import type { Interval, MapQuestion, Matrix, Opened, Picture, Source } from "./source.ts";
-
-/** One recorded question, its buffers in base64. */
-export interface Recorded {
-  method: string;
-  params: Record<string, unknown>;
-  answer: Record<string, unknown>;
-  buffers: string[];
-  parts: { result: Record<string, unknown>; buffers: string[] }[];
-}
-
-const NOT_SAVED = "nobody looked at this before the page was saved: open it in the notebook";
-
-export class NotSaved extends Error {
-  readonly code = "not_saved";
-}
-
-/** What a question is found by: the method and its parameters as JSON, keys in alphabetical order. */
-export function keyOf(method: string, params: Record<string, unknown>): string {
-  return `${method} ${canonical(params)}`;
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value ?? null);
-  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
-  return `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${canonical(each)}`).join(",")}}`;
-}
 
 export function savedSource(records: readonly Recorded[]): Source {
   const found = new Map(records.map((record) => [keyOf(record.method, record.params), record]));
@@ -179,10 +153,4 @@ function block({ columns, values }: Matrix, reduction: "mean" | "max", queries: 
     }
   }
   return reduction === "max" ? total : total / ((queries[1] - queries[0]) * (keys[1] - keys[0]));
-}
-
-function decoded(base64: string): DataView {
-  const binary = atob(base64);
-  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-  return new DataView(bytes.buffer);
 }

@@ -1,9 +1,9 @@
 /** Pictures to keep: the view, the text or the token's side, as PNG or SVG. */
 
+import { Endings } from "../../lib/asking.ts";
 import { download } from "../../lib/canvas.ts";
+import { button, make, told } from "../../lib/elements.ts";
 import { isClear, pngOfSvg, svgOf } from "../../lib/picture.ts";
-import { Endings } from "./asking.ts";
-import { button, make, told } from "./elements.ts";
 import type { View } from "./view.ts";
 
 export interface Saved {

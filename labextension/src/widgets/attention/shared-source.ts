@@ -6,7 +6,7 @@
  */
 
 import { Lru } from "../../lib/lru.ts";
-import { keyOf } from "./saved-source.ts";
+import { keyOf } from "../../lib/recorded.ts";
 import type { Options, Source } from "./source.ts";
 
 /** How many tiles are kept for who asks for them later, of 64 kB each. */

@@ -1,19 +1,21 @@
 /** The panel's frame: header, heads, middle, side and text; opening, errors, keys, and how it fits its cell. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
+import { copy } from "../../lib/copying.ts";
+import { button, make, set } from "../../lib/elements.ts";
+import { Help } from "../../lib/help.ts";
+import { press } from "../../lib/keys.ts";
+import { codeOfError, isCancelled, Notices, progressText } from "../../lib/notices.ts";
 import { Store } from "../../lib/store.ts";
 import { isDark, onThemeChange } from "../../lib/theme.ts";
 import { fitting, stateActions, stepBack } from "./actions.ts";
-import { Endings, Latest } from "./asking.ts";
 import { partOf, sidesOf } from "./chosen.ts";
 import { codeOf, firstCall } from "./code.ts";
 import { NOTHING_TO_COMPARE } from "./diff.ts";
-import { button, make, set } from "./elements.ts";
 import { emptyState } from "./empty.ts";
 import { Header } from "./header.ts";
 import { headsView } from "./heads.ts";
-import { Help } from "./help.ts";
-import { type Actions, press } from "./keys.ts";
-import { codeOfError, isCancelled, Notices, progressText } from "./notices.ts";
+import { type Actions, KEYS, WITHIN } from "./keys.ts";
 import { middlePane, type Pane, sidePane } from "./panes.ts";
 import { Saver } from "./saver.ts";
 import { type SharedSource, sharedSource } from "./shared-source.ts";
@@ -33,7 +35,7 @@ export class Shell {
   #store: Store<State>;
   #header = new Header();
   #notices = new Notices();
-  #help = new Help();
+  #help = new Help([...KEYS, ...WITHIN]);
   #body = make("div", { class: "gpt-body" });
   #foot = make("div", { class: "gpt-foot" });
   #tabs = make("div", { class: "gpt-choice gpt-tabs", role: "group", "aria-label": "panes" });
@@ -53,7 +55,7 @@ export class Shell {
     this.#chooses = chooses;
     this.element = make(
       "div",
-      { class: "gpt-attention", tabindex: -1, "data-lm-suppress-shortcuts": "true", "data-pane": "middle" },
+      { class: "gpt-panel gpt-attention", tabindex: -1, "data-lm-suppress-shortcuts": "true", "data-pane": "middle" },
       this.#header.element,
       this.#notices.element,
       this.#tabs,
@@ -105,7 +107,7 @@ export class Shell {
     };
     this.#endings.listen(this.element, "keydown", unlessHelp, { capture: true });
     this.#endings.listen(this.element, "keydown", (event) => {
-      if (this.#actions !== null && press(event, this.#actions)) event.preventDefault();
+      if (this.#actions !== null && press(event, KEYS, this.#actions)) event.preventDefault();
       // Nothing of it is for the notebook, which has keys of its own.
       event.stopPropagation();
       queueMicrotask(keep);
@@ -293,11 +295,7 @@ export class Shell {
   }
 
   #copy(code: string): void {
-    const shown = (): void => this.#notices.say("code", code);
-    // Pages that came over plain HTTP from another machine have no clipboard: there the code is shown, to be selected.
-    const clipboard = navigator.clipboard as Clipboard | undefined;
-    if (clipboard === undefined) shown();
-    else clipboard.writeText(code).then(() => this.#notices.say("sign", `copied: ${firstCall(code)}`), shown);
+    copy(code, this.#notices, firstCall(code));
   }
 
   #failed(error: unknown): void {

@@ -1,12 +1,12 @@
 /** One head taken apart for one query: q·k, scale, mask, softmax, and the sum of values, with their numbers. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
 import { colorOf, css, diverging } from "../../lib/color.ts";
+import { button, make, quoted, set } from "../../lib/elements.ts";
+import { insteadOf } from "../../lib/notices.ts";
 import { float32Text, grouped, short } from "../../lib/numbers.ts";
 import { spoken, tokenElement } from "../../lib/text.ts";
-import { Endings, Latest } from "./asking.ts";
 import { headName, largest, queryOf, sidesOf } from "./chosen.ts";
-import { button, make, quoted, set } from "./elements.ts";
-import { insteadOf } from "./notices.ts";
 import { type Arithmetic, arithmetic } from "./one-head.ts";
 import type { Steps } from "./source.ts";
 import type { Context, View } from "./view.ts";

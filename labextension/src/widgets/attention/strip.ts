@@ -1,12 +1,12 @@
 /** The text, coloured by what the chosen token attends to or what attends to it; a click, or an arrow key, moves on. */
 
+import { Endings, Latest } from "../../lib/asking.ts";
 import { sequential, type Span } from "../../lib/color.ts";
+import { button, make, quoted, told } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
 import { float32Text, short } from "../../lib/numbers.ts";
 import { spoken } from "../../lib/text.ts";
-import { Endings, Latest } from "./asking.ts";
 import { chosenOf, madeOf, partOf, sidesOf, turned, weightsOf, type Weights } from "./chosen.ts";
-import { button, make, quoted, told } from "./elements.ts";
 import { occurrences } from "./find.ts";
 import { ExactBlocks } from "./matrix-exact.ts";
 import { Minimap } from "./minimap.ts";

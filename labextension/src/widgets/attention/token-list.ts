@@ -5,9 +5,9 @@
  */
 
 import { colorOf, css, place, readableOn, sequential, type Span } from "../../lib/color.ts";
+import { make } from "../../lib/elements.ts";
 import { label, tokenElement } from "../../lib/text.ts";
 import type { Token } from "../../protocol.ts";
-import { make } from "./elements.ts";
 
 /** From so many tokens on there are blocks, and what is scrolled out of sight is not laid out. */
 const LONG = 1024;

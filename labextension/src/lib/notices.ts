@@ -1,7 +1,7 @@
 /** What went wrong or goes on, said in the panel, with what to do about it. */
 
-import { grouped } from "../../lib/numbers.ts";
-import type { Progress } from "../../protocol.ts";
+import { grouped } from "./numbers.ts";
+import type { Progress } from "../protocol.ts";
 import { button, make, set } from "./elements.ts";
 
 export interface Action {
@@ -12,7 +12,7 @@ export interface Action {
 
 /** Milliseconds that a sign stays. */
 const SHORTLY = 5_000;
-/** Pixels between the panel's parts, as in `attention.css`. */
+/** Pixels between the panel's parts, as in `panel.css`. */
 const GAP = 8;
 /** Seconds without another word from which on they are counted. */
 const SILENT = 3;

@@ -1,8 +1,8 @@
 /** The controls of the panel: each tells what it does, and which key does the same. */
 
-import { assign, h } from "../../lib/dom.ts";
-import { spoken } from "../../lib/text.ts";
-import type { Token } from "../../protocol.ts";
+import { assign, h } from "./dom.ts";
+import { spoken } from "./text.ts";
+import type { Token } from "../protocol.ts";
 
 export { h as make };
 

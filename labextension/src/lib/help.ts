@@ -1,16 +1,16 @@
 /** The list of keys, over the panel. */
 
 import { button, make } from "./elements.ts";
-import { KEYS, WITHIN } from "./keys.ts";
+import type { Explained } from "./keys.ts";
 
 export class Help {
   readonly element: HTMLElement;
   #before: Element | null = null;
   #close: HTMLButtonElement;
 
-  constructor() {
+  constructor(keys: readonly Explained[]) {
     this.#close = button("×", { does: "close", key: "Escape", class: "gpt-close", press: () => this.hide() });
-    const rows = [...KEYS, ...WITHIN].map(({ shown, does }) =>
+    const rows = keys.map(({ shown, does }) =>
       make("div", { class: "gpt-help-key" }, make("dt", {}, make("kbd", {}, shown)), make("dd", {}, does)),
     );
     this.element = make(

@@ -1,0 +1,46 @@
+"""What is drawn of a job, from its packed curve."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+from gpt_notebook.figures.training_curves import Checked, TrainingCurves
+from gpt_notebook.fine_tuning.curve import Curve, Mark
+from gpt_notebook.job_protocol import JobInfo
+
+STOPS = {"paused": "paused", "failed": "failed"}
+"""States that are marked where the job could go on, and how."""
+
+
+def drawn(curve: Curve, info: JobInfo) -> TrainingCurves:
+    """Return the losses, the learning rate, the validations and the marks of a job."""
+    steps = curve.column("step")
+    return TrainingCurves(
+        name=info.name,
+        losses=_points(steps, curve.column("loss")),
+        learning_rates=_points(steps, curve.column("learning_rate")),
+        validations=[
+            _checked(mark) for mark in curve.marks if mark["kind"] == "validation" and _is_number(mark["loss"])
+        ],
+        best=info.best_step,
+        marks=[(mark["step"], word) for mark in curve.marks if (word := _word(mark))],
+    )
+
+
+def _points(steps: array[float], values: array[float]) -> list[tuple[float, float]]:
+    return [(int(x), y) for x, y in zip(steps, values, strict=True) if math.isfinite(y)]
+
+
+def _checked(mark: Mark) -> Checked:
+    return Checked(step=mark["step"], loss=mark["loss"], perplexity=mark["perplexity"], accuracy=mark["accuracy"])
+
+
+def _word(mark: Mark) -> str:
+    if mark["kind"] == "out_of_memory":
+        return "out of memory"
+    return STOPS.get(mark["state"], "") if mark["kind"] == "state" else ""
+
+
+def _is_number(loss: float | None) -> bool:
+    return loss is not None and math.isfinite(loss)
