@@ -37,6 +37,8 @@ class Settings:
     """Where socket, lock, token and log are; None: below the user's state directory, one per host."""
     home: Path | None = None
     """Where what should last is kept: models and adapters by name, jobs, unfinished maps; None: the user's data directory."""
+    compiled: Path | None = None
+    """Where what was compiled for this machine is kept; None: below `home`."""
     idle_timeout: float = 3600.0
     """The model kernel leaves after this long without work; 0: never."""
     start_timeout: float = 120.0
@@ -89,6 +91,10 @@ class Settings:
         import platformdirs
 
         return platformdirs.user_data_path("gpt-notebook", appauthor=False)
+
+    def compiled_directory(self) -> Path:
+        """Return where compiled steps are kept; it need not exist yet."""
+        return self.compiled or self.home_directory() / "compiled"
 
 
 def sendable(token: str) -> bool:

@@ -18,6 +18,10 @@ pytest_plugins = ["fake_model_kernel", "fake_jobs", "notebook_shell"]
 _HUB = tempfile.TemporaryDirectory(prefix="gpt-hub-")
 os.environ.update(HF_HOME=_HUB.name, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
 
+# What is compiled for this machine is the same for all tests.
+_COMPILED = tempfile.TemporaryDirectory(prefix="gpt-compiled-")
+os.environ.update(GPT_NOTEBOOK_COMPILED=_COMPILED.name)
+
 
 # Tests interrupt themselves and the processes that they start; a shell that runs the tests in its background has taught
 # them to ignore it.

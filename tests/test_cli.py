@@ -254,6 +254,16 @@ def test_doctor_without_torch_reinstalls_nothing(capsys, settings, monkeypatch):
     assert "--force-reinstall" not in out
 
 
+def test_doctor_builds_what_decode_steps_use(capsys, settings):
+    assert re.search(r"✓ decode steps +partly in C: built by /", run(capsys, "doctor")[1])
+
+
+def test_doctor_says_what_makes_decode_steps_faster(capsys, settings, monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    out = run(capsys, "doctor")[1]
+    assert re.search(r"✓ decode steps +in torch alone, which is slower: there is no C compiler .*: install one", out)
+
+
 def test_doctor_wants_the_versions_that_the_package_wants():
     project = tomllib.loads((identity.PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = dict(each.split(">=") for each in project["optional-dependencies"]["local"])

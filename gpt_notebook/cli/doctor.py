@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ NEEDED = {"torch": (2, 10), "transformers": (5, 17), "fastapi": (0, 115), "uvico
 
 LITTLE_MEMORY = 10**9
 LITTLE_DISK = 10**9
+BUILD_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def examine() -> Iterator[Finding]:
             yield _package(name, oldest, "gpt-notebook[local]")
         for check in (_accelerator, _memory, _storyteller):
             yield _checked(check)
+        yield _decode_steps()
         yield _hub_cache()
         yield _runtime_directory(settings)
     yield _directory("saved models", settings.home_directory(), "GPT_NOTEBOOK_HOME")
@@ -125,6 +128,17 @@ def _storyteller() -> Finding:
     return Finding(
         good=True, subject="storyteller", text=f"bundled, {size(sum(file.stat().st_size for file in files))}"
     )
+
+
+def _decode_steps() -> Finding:
+    """Have built what a model kernel would build, and does without where it can't."""
+    command = [sys.executable, "-m", "gpt_notebook.model_kernel.native"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=True)
+    except (subprocess.SubprocessError, OSError) as error:
+        text = f"not known ({type(error).__name__}): run  python -m gpt_notebook.model_kernel.native"
+        return Finding(good=False, subject="decode steps", text=text)
+    return Finding(good=True, subject="decode steps", text=found.stdout.strip())
 
 
 def _hub_cache() -> Finding:

@@ -17,6 +17,7 @@ from gpt_notebook.model_kernel.attention import choice, watching
 from gpt_notebook.model_kernel.load_errors import first_line, in_one_line
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import Kind
+from gpt_notebook.model_kernel.native import library
 from gpt_notebook.model_kernel.text import Vocabulary
 from gpt_notebook.model_kernel.weights import Source
 from gpt_notebook.settings import MIB
@@ -105,6 +106,7 @@ def _load(source: Source, dtype: torch.dtype | str, device: torch.device, templa
     if kind == "causal":
         choice.choose(module)
         linear.install(module)
+        library.library()  # from its first step on
     tokenizer = _tokenizer(source)
     if getattr(tokenizer, "chat_template", None):
         templates.start()

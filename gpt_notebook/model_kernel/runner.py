@@ -23,6 +23,7 @@ from gpt_notebook.model_kernel.generation import Generation
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
 from gpt_notebook.model_kernel.model_config import GENERATING, Kinds
 from gpt_notebook.model_kernel.models import Models, best_device, device_memory
+from gpt_notebook.model_kernel.native import library
 from gpt_notebook.model_kernel.scheduler import Scheduler, Work
 from gpt_notebook.model_kernel.served import Served
 from gpt_notebook.protocol import Progress
@@ -44,6 +45,7 @@ class Runner:
         self.threads = settings.threads or os.cpu_count() or 1
         """How many CPU threads a step of a model that isn't small uses."""
         self.caches = CacheMemory(settings.cache_budget or int(device_memory(best_device(settings)) * CACHE_SHARE))
+        library.prepare(settings.compiled_directory())
         self.models = Models(settings, left=self.caches.prefixes.forget)
         self._scheduler = Scheduler(str(self.models.device))
 

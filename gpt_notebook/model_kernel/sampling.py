@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from gpt_notebook.errors import ModelDamaged
+from gpt_notebook.model_kernel.native import library
 from gpt_notebook.protocol import SamplingOptions
 
 Logits = npt.NDArray[np.float32]
@@ -47,12 +48,11 @@ def choose(row: Logits, options: SamplingOptions, draws: random.Random) -> Choic
     Raises:
         ModelDamaged: the logits are no numbers.
     """
-    best = int(row.argmax())  # of NaN, if there is one
-    if not np.isfinite(row[best]):
+    best, normalizer = best_and_sum(row)
+    if not np.isfinite(normalizer):
         message = "the model's numbers are NaN or infinite: load it in float32, or check its weights and its adapter"
         raise ModelDamaged(message)
     token_id = best if options.temperature == 0 else drawn(*kept(row, options), draws.random())
-    normalizer = log_sum(row)
     top = top_tokens(torch.from_numpy(row), options.logprobs, normalizer) if options.logprobs else []
     return Choice(token_id, float(row[token_id]) - normalizer, top)
 
@@ -100,6 +100,15 @@ def drawn(ids: npt.NDArray[np.intp], probabilities: npt.NDArray[np.float64], dra
     """Return the id that a number from 0 to 1 falls on when the probabilities are laid end to end."""
     ends = np.cumsum(probabilities)
     return int(ids[min(np.searchsorted(ends, draw * ends[-1], side="right"), len(ids) - 1)])
+
+
+def best_and_sum(row: Logits) -> tuple[int, float]:
+    """Return the most probable token, and `log_sum`, which is no finite number where a logit is NaN or infinite."""
+    found = library.library()
+    if found is not None:
+        return found.best_and_sum(row)
+    with np.errstate(invalid="ignore"):
+        return int(row.argmax()), log_sum(row)
 
 
 def log_sum(row: Logits) -> float:

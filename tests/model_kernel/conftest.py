@@ -14,6 +14,7 @@ import transformers
 from gpt_notebook.model_kernel import loading, weights
 from gpt_notebook.model_kernel.engine import Engine
 from gpt_notebook.model_kernel.loaded_model import LoadedModel
+from gpt_notebook.model_kernel.native import library
 from gpt_notebook.protocol import LoadRequest
 from gpt_notebook.settings import Settings
 from gpt_notebook.template_process import TemplateProcess
@@ -21,6 +22,7 @@ from model_kernel import tiny_models
 from model_kernel.asking import all_of
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+library.prepare(Settings.from_environment().compiled_directory())
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 

@@ -13,6 +13,7 @@ from gpt_notebook.model_kernel.attention import tiled
 from gpt_notebook.model_kernel.attention.calls import AttentionCall, Observer
 from gpt_notebook.model_kernel.batching.cache import SequenceCache
 from gpt_notebook.model_kernel.batching.slots import Slots
+from gpt_notebook.model_kernel.native import library
 from gpt_notebook.model_kernel.threads import many
 
 WASTE = 4.0
@@ -119,12 +120,16 @@ class Stepping:
         needed = sum(slots.lengths) + len(slots)
         # For one row the sums must not depend on how much room others have needed.
         self._together = len(slots) > 1 and self._width * len(slots) <= WASTE * needed
+        self._in_c = library.for_tensors(slots.keys)
         self._places: dict[tuple[int, int], torch.Tensor] = {}
         self._masks: dict[int | None, torch.Tensor] = {}
 
     def keep(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Write each row's key and value behind those that it has."""
         for table, new in ((self._slots.keys[layer], keys), (self._slots.values[layer], values)):
+            if self._in_c is not None:
+                self._in_c.store(table, new, self._lengths)
+                continue
             rows = new[0].transpose(0, 1).flatten(0, 1)  # (row and key head, dimension)
             places = self._places_for(table.shape[1], table.shape[2])
             table.view(-1, table.shape[-1]).index_copy_(0, places, rows)
@@ -142,13 +147,17 @@ class Stepping:
         """Return the output (1, token, head, value dimension)."""
         keys, values = self._slots.keys[layer], self._slots.values[layer]
         together = None
-        if self._together:
+        if self._in_c is not None:
+            read = (sum(self._slots.lengths) + len(self._slots)) * (keys[0, :, 0].nbytes + values[0, :, 0].nbytes)
+            with many(SLOWER * read):
+                together = self._in_c.attend(call, keys, values, self._lengths)
+        elif self._together:
             query = call.query[0].transpose(0, 1)[:, :, None]  # (row, head, 1, dimension)
             count, width = len(self._slots), self._width
             weighed = _weighed(query, keys[:count, :, :width], values[:count, :, :width], call, self._mask(call.window))
             together = weighed[:, :, 0][None]  # (1, row, head, value dimension)
-            if not any(self._observers):
-                return together
+        if together is not None and not any(self._observers):
+            return together
         outputs = []
         for row, (length, observer) in enumerate(zip(self._slots.lengths, self._observers, strict=True)):
             first = 0 if call.window is None else max(0, length + 1 - call.window)

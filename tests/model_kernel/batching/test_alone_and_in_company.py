@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,8 @@ from gpt_notebook.model_kernel.batching import attending, one_pass
 from gpt_notebook.model_kernel.batching.attending import Reading, Stepping
 from gpt_notebook.model_kernel.batching.slots import Slots
 from gpt_notebook.model_kernel.batching.together import Together
+from gpt_notebook.model_kernel.native import library
+from gpt_notebook.model_kernel.native.library import Library
 from model_kernel.batching.company import text
 from model_kernel.batching.conftest import PIECE
 from model_kernel.families import CAUSAL, WINDOW
@@ -60,6 +64,12 @@ def test_the_requests_reach_beyond_a_window_and_a_piece():
     assert min(lengths) < WINDOW < PIECE < max(lengths) - PIECE
 
 
+@pytest.fixture
+def without_c(monkeypatch):
+    """As on a machine without a compiler."""
+    monkeypatch.setattr(library, "library", lambda: None)
+
+
 @pytest.mark.parametrize("family", CAUSAL)
 def test_tokens_in_company_are_those_of_transformers(family, company, reference, seen):
     met = company(family)
@@ -72,6 +82,18 @@ def test_tokens_in_company_are_those_of_transformers(family, company, reference,
         assert max(map(max, seen.read)) == PIECE
     else:
         assert seen.steps == seen.read == []
+
+
+@pytest.mark.usefixtures("without_c")
+@pytest.mark.parametrize("family", TOGETHER)
+def test_tokens_in_company_without_c_are_those_of_transformers(family, company, reference):
+    assert wrong(came(company(family)), reference(family)) == []
+
+
+@pytest.mark.usefixtures("without_c")
+@pytest.mark.parametrize("family", ["gpt2", "mistral", "gemma2", "gpt_oss"])
+def test_tokens_alone_without_c_are_those_of_transformers(family, company, reference, seen):
+    test_tokens_alone_are_those_of_transformers(family, company, reference, seen)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "mistral", "gemma2", "gpt_oss"])
@@ -90,6 +112,16 @@ def test_tokens_alone_are_those_of_transformers(family, company, reference, seen
 
 
 def one_key_more(monkeypatch):
+    real = Library.attend
+
+    def attend(self, call, *tensors):
+        return real(self, replace(call, window=call.window and call.window + 1), *tensors)
+
+    monkeypatch.setattr(Library, "attend", attend)
+
+
+def one_key_more_without_c(monkeypatch):
+    monkeypatch.setattr(library, "library", lambda: None)
     real = Stepping._mask
     monkeypatch.setattr(Stepping, "_mask", lambda self, window: real(self, window and window + 1))
 
@@ -118,6 +150,16 @@ def nobody_moves(monkeypatch):
 
 
 def rows_see_each_other(monkeypatch):
+    real = Library.attend
+
+    def attend(self, call, keys, values, lengths):
+        return real(self, call, keys.roll(1, 0), values.roll(1, 0), lengths)
+
+    monkeypatch.setattr(Library, "attend", attend)
+
+
+def rows_see_each_other_without_c(monkeypatch):
+    monkeypatch.setattr(library, "library", lambda: None)
     real = attending._weighed
 
     def weighed(query, keys, values, call, mask):
@@ -127,7 +169,16 @@ def rows_see_each_other(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "mutant", [one_key_more, one_key_more_in_a_piece, a_position_too_far, nobody_moves, rows_see_each_other]
+    "mutant",
+    [
+        one_key_more,
+        one_key_more_without_c,
+        one_key_more_in_a_piece,
+        a_position_too_far,
+        nobody_moves,
+        rows_see_each_other,
+        rows_see_each_other_without_c,
+    ],
 )
 def test_what_is_done_wrongly_shows_in_the_tokens(mutant, company, reference, monkeypatch):
     met = company("mistral")
