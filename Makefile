@@ -69,6 +69,8 @@ bench: install ## measure against peers
 	$(BIN)/python bench/prefix.py
 	$(BIN)/python bench/finetune.py
 	$(BIN)/python bench/job_events.py
+	$(BIN)/python bench/job_panel.py
+	$(BIN)/python bench/curves.py
 	$(BIN)/python bench/kills.py
 
 wheel: panels ## build the wheel, which needs no Node to be installed

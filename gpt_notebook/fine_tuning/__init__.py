@@ -5,7 +5,8 @@
     waiting     until a step, a state or the end   metrics      numbers and texts by step, as tables
     comparison  several jobs side by side          telling      a command, until it is obeyed
     asked       data and options, and where they go  curve      what is drawn of a job, packed
-    present     how far a job is, event by event   drawn      the same as figures draw it
+    marks       what is marked on it               training_clock  how long a job has trained, pauses left out
+    present     how far a job is, event by event   drawn      the curve as figures draw it
     job_words   sentences about a job              trained_columns  whether other data have the columns of a training
 
 The training itself is in `gpt_notebook.training`, in a process of its own.

@@ -13,21 +13,11 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from gpt_notebook.job_events import (
-    CheckpointSaved,
-    CommandDone,
-    JobEvent,
-    MemoryShort,
-    Noted,
-    Prepared,
-    Probed,
-    Recorded,
-    StateChanged,
-    StepDone,
-    Validated,
-)
+from gpt_notebook.fine_tuning.marks import KINDS, Mark, Marked
+from gpt_notebook.fine_tuning.training_clock import TrainingClock
+from gpt_notebook.job_events import JobEvent, MemoryShort, Prepared, Probed, Recorded, StepDone
 
 COLUMNS = ("step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory", "seconds")
 """The numbers of a row: loss in nats a token, memory in bytes, seconds of training so far, pauses left out."""
@@ -41,21 +31,6 @@ MAX_PROBE_CHARACTERS = 500_000
 """Of all probes that stay, prompts not counted: they are the same each time."""
 MAX_TURNS = 64
 """How often a job has gone back that is still known step by step; who knows less is told everything again."""
-
-Mark = dict[str, Any]
-"""`kind`, `number`, `step` and `seconds`, and what the event of this kind says."""
-
-
-class _Marked(NamedTuple):
-    """An event that is marked: a dictionary of each would take twice the room."""
-
-    event: Any
-    seconds: float
-
-    @property
-    def step(self) -> int:
-        step: int = self.event.step
-        return step
 
 
 class _Probe(NamedTuple):
@@ -106,7 +81,7 @@ class Curve:
         """Of the last event."""
         self.omitted = 0
         self.rows = array("f")
-        self._marks: list[_Marked] = []
+        self._marks: list[Marked] = []
         self._probes: list[_Probe] = []
         self._prompts: dict[int, str] = {}
         self._counts: dict[str, int] = {}
@@ -114,7 +89,7 @@ class Curve:
         self._turns: deque[Turn] = deque(maxlen=MAX_TURNS)
         self._forgotten = 0
         """The number of the newest turn that is not known any more."""
-        self._clock = _Clock()
+        self._clock = TrainingClock()
 
     @classmethod
     def of(cls, events: Iterable[JobEvent]) -> Self:
@@ -130,7 +105,7 @@ class Curve:
     @property
     def marks(self) -> list[Mark]:
         """What has happened now and then, in its order."""
-        return list(map(_mark, self._marks))
+        return [each.told() for each in self._marks]
 
     @property
     def probes(self) -> list[Mark]:
@@ -155,7 +130,7 @@ class Curve:
             case Probed():
                 self._add_probe(event)
         if isinstance(event, tuple(KINDS)):
-            self._add_mark(_Marked(event, round(seconds, 3)))
+            self._add_mark(Marked(event, round(seconds, 3)))
 
     def since(self, *, number: int, rows: int) -> Changes:
         """Return what has changed for somebody who knows the events up to a number, and so many rows."""
@@ -175,7 +150,7 @@ class Curve:
             row=first,
             rows=self.rows[first * WIDTH :],
             rewound_to=back,
-            marks=[_mark(each) for each in marks if each.event.number > number or each.step >= (back or 0)],
+            marks=[each.told() for each in marks if each.event.number > number or each.step >= (back or 0)],
             probes=[self._told(each) for each in probes if each.number > number or each.step >= (back or 0)],
             omitted=self.omitted,
         )
@@ -189,8 +164,8 @@ class Curve:
         numbers = (event.step, event.loss, event.learning_rate, event.grad_norm, speed, event.memory, seconds)
         self.rows.extend(math.nan if number is None else number for number in numbers)
 
-    def _add_mark(self, mark: _Marked) -> None:
-        kind = KINDS[type(mark.event)]
+    def _add_mark(self, mark: Marked) -> None:
+        kind = mark.kind
         if kind in MAX_MARKS and (again := self._same(mark)) is not None:
             # Of two validations of one step the later counts.
             self._turn(Turn(mark.event.number, len(self), mark.step))
@@ -204,7 +179,7 @@ class Curve:
             self._counts[kind] -= 1
             self.omitted += 1
 
-    def _same(self, mark: _Marked) -> int | None:
+    def _same(self, mark: Marked) -> int | None:
         """Return where there is a mark already that this one takes the place of."""
         for place in range(len(self._marks) - 1, -1, -1):
             each = self._marks[place]
@@ -242,14 +217,14 @@ class Curve:
         left = len(self)
         while left and self.rows[(left - 1) * WIDTH] > step:
             left -= 1
-        marks = [each for each in self._marks if KINDS[type(each.event)] not in MAX_MARKS or each.step <= step]
+        marks = [each for each in self._marks if each.kind not in MAX_MARKS or each.step <= step]
         probes = [each for each in self._probes if each.step <= step]
         if left == len(self) and len(marks) == len(self._marks) and len(probes) == len(self._probes):
             return
         del self.rows[left * WIDTH :]
         self._marks, self._probes = marks, probes
         for kind in MAX_MARKS:
-            self._counts[kind] = sum(KINDS[type(each.event)] == kind for each in marks)
+            self._counts[kind] = sum(each.kind == kind for each in marks)
         self._characters = sum(len(each.text) for each in probes)
         self._turn(Turn(number, left, step + 1))
 
@@ -257,55 +232,3 @@ class Curve:
         if len(self._turns) == MAX_TURNS:
             self._forgotten = self._turns[0].number
         self._turns.append(turn)
-
-
-class _Clock:
-    """Seconds that a job has trained."""
-
-    def __init__(self) -> None:
-        """Begin before the first event."""
-        self._begin: float | None = None
-        self._worked = 0.0
-        """The time of the last event that was work."""
-        self._runs = False
-
-    def seconds(self, event: Recorded) -> float:
-        """Return how long the job has trained when an event happens: while it rests the time stands still."""
-        if isinstance(event, StateChanged):
-            if event.state == "running":
-                rest = 0.0 if self._begin is None else max(0.0, event.time - self._worked)
-                self._begin = event.time if self._begin is None else self._begin + rest
-                self._worked = event.time
-            elif self._runs and event.state != "queued":
-                self._worked = event.time
-            self._runs = event.state == "running"
-        elif self._runs:
-            self._worked = event.time
-        return 0.0 if self._begin is None else max(0.0, self._worked - self._begin)
-
-
-KINDS: Mapping[type[Any], str] = {
-    Validated: "validation",
-    CheckpointSaved: "checkpoint",
-    StateChanged: "state",
-    CommandDone: "command",
-    MemoryShort: "out_of_memory",
-    Noted: "note",
-}
-"""What is marked of a job's events, and what it is called."""
-SAID: Mapping[str, tuple[str, ...]] = {
-    "validation": ("loss", "perplexity", "accuracy", "best", "measured_on"),
-    "checkpoint": ("bytes", "loss"),
-    "state": ("state", "reason", "message"),
-    "command": ("command", "value", "obeyed", "message"),
-    "out_of_memory": ("micro_batch_size", "accumulation"),
-    "note": ("message",),
-}
-"""What is told of each kind."""
-
-
-def _mark(marked: _Marked) -> Mark:
-    event, seconds = marked
-    kind = KINDS[type(event)]
-    said = {name: getattr(event, name) for name in SAID[kind]}
-    return {"kind": kind, "number": event.number, "step": event.step, "seconds": seconds, **said}

@@ -6,7 +6,8 @@ import math
 from array import array
 
 from gpt_notebook.figures.training_curves import Checked, TrainingCurves
-from gpt_notebook.fine_tuning.curve import Curve, Mark
+from gpt_notebook.fine_tuning.curve import Curve
+from gpt_notebook.fine_tuning.marks import Mark
 from gpt_notebook.job_protocol import JobInfo
 
 STOPS = {"paused": "paused", "failed": "failed"}

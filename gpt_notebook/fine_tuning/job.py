@@ -287,10 +287,7 @@ class Job:
             status=lambda: self.status,
         )
         if not obeyed:
-            progress.note(
-                f"{self._info.name} has not answered yet to {telling.words(command, value)}: it does between two steps, or "
-                "once it has begun; the command is kept"
-            )
+            progress.note(telling.late(self._info.name, command, value))
         return self
 
     # --- waiting ----------------------------------------------------------------------------------------------------

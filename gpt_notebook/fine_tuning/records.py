@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator, Iterator
+from typing import NamedTuple
 
 from gpt_notebook import launcher
 from gpt_notebook.cancellation import check_cancelled
@@ -17,7 +18,7 @@ from gpt_notebook.errors import GptNotebookError, JobNotFound
 from gpt_notebook.job_events import JobEvent, Recorded
 from gpt_notebook.job_files import job_progress, journal, lock
 from gpt_notebook.job_files.directory import JobDirectory, directory_of, jobs_in
-from gpt_notebook.job_protocol import EventsRequest, JobInfo
+from gpt_notebook.job_protocol import EventsRequest, JobInfo, JobState
 from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import Done, Progress
 from gpt_notebook.session import session
@@ -26,6 +27,16 @@ from gpt_notebook.suggestions import nearest
 ATTEMPTS = 20
 """How often a model kernel that is gone is looked for, in vain, before following ends with an error."""
 RETRY_SECONDS = 0.5
+
+
+class Listed(NamedTuple):
+    """A job in a list of those there are."""
+
+    id: str
+    name: str
+    model: str
+    state: JobState
+    created: float
 
 
 def infos() -> list[JobInfo]:
@@ -37,27 +48,32 @@ def infos() -> list[JobInfo]:
     return sorted(read, key=lambda info: (-info.created, info.name))
 
 
+def listed() -> list[Listed]:
+    """Return which jobs there are, the newest first: of long ones far sooner than all that is known of them."""
+    found = launcher.running(session.settings)
+    if found is not None:
+        return [Listed(each.id, each.name, each.model, each.state, each.created) for each in found[0].jobs()]
+    read = [each for place in jobs_in(session.settings.home_directory()) if (each := _listed(place))]
+    return sorted(read, key=lambda each: (-each.created, each.name))
+
+
 def find(job: str) -> JobInfo:
     """Return the job of an id or a name.
 
     Raises:
         JobNotFound: there is none; says which was meant, or which there are.
     """
-    known = infos()
-    for info in known:
-        if info.id == job:
-            return info
-    for info in known:
-        if info.name == job:
-            return info
-    names = [info.name for info in known]
+    known = listed()
+    for each in (*(each for each in known if each.id == job), *(each for each in known if each.name == job)):
+        return latest(each)
+    names = [each.name for each in known]
     near = nearest(job, names)
     hint = f"did you mean {near}?" if near else f"there are {', '.join(names)}" if names else "there is none yet"
     message = f"there is no job {job}: {hint}"
     raise JobNotFound(message)
 
 
-def latest(known: JobInfo) -> JobInfo:
+def latest(known: JobInfo | Listed) -> JobInfo:
     """Return a job as it is now, under whatever name; looks at no other where it has kept its own.
 
     Raises:
@@ -112,6 +128,15 @@ def _info(place: JobDirectory) -> JobInfo | None:
     """Return a job as its directory tells; None where that can't be read."""
     with contextlib.suppress(Exception):  # anybody may have written anything into it
         return job_progress.info(place, running=lock.holder(place) is not None)
+    return None
+
+
+def _listed(place: JobDirectory) -> Listed | None:
+    """Return a job as a list has it; None where its directory can't be read."""
+    with contextlib.suppress(Exception):  # anybody may have written anything into it
+        spec = place.spec()
+        state = job_progress.state(place, running=lock.holder(place) is not None)
+        return Listed(spec.id, place.name, spec.request.model, state, spec.created)
     return None
 
 

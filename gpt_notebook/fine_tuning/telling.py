@@ -74,6 +74,14 @@ def _acknowledgement(number: int, after: int, following: Following, status: Stat
     return None
 
 
+def late(name: str, command: CommandName, value: float | None) -> str:
+    """Return that a job has not answered yet, and when it will."""
+    return (
+        f"{name} has not answered yet to {words(command, value)}: it does between two steps, or once it has begun; the "
+        "command is kept"
+    )
+
+
 def words(command: CommandName, value: float | None) -> str:
     """Return what a job is told, in words."""
     return command if value is None else f"set {command.replace('_', ' ')} to {value:g}"

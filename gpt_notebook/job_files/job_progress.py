@@ -203,6 +203,14 @@ def progress(directory: JobDirectory) -> Progress:
     return summed_up
 
 
+def state(directory: JobDirectory, *, running: bool) -> JobState:
+    """Return the state of a job, without reading what else has happened: one that nobody runs any more has died."""
+    last: JobState = "queued"
+    for event in journal.read_only(directory.events, StateChanged):
+        last = event.state
+    return "failed" if last == "running" and not running else last
+
+
 def info(directory: JobDirectory, *, running: bool) -> JobInfo:
     """Return a job as it is now: one that is running by its events and not `running`, as nobody holds its lock, has died.
 

@@ -56,7 +56,7 @@ class JobNames(Names):
     def _found(self) -> tuple[str, ...]:
         from gpt_notebook.fine_tuning import records as job_records
 
-        return tuple(each.name for each in job_records.infos())
+        return tuple(each.name for each in job_records.listed())
 
 
 class AdapterNames(Names):

@@ -83,7 +83,7 @@ class FineTuningAnswers:
             "models": _models(),
             "jobs": [
                 {"id": each.id, "name": each.name, "model": each.model, "state": each.state}
-                for each in job_records.infos()[:MAX_JOBS]
+                for each in job_records.listed()[:MAX_JOBS]
             ],
         }
 
@@ -144,7 +144,7 @@ class FineTuningAnswers:
     # --- steering ---------------------------------------------------------------------------------------------------
 
     @request
-    def command(self, *, command: CommandName, value: float | None = None) -> JobInfo:
+    def command(self, *, command: CommandName, value: float | None = None) -> dict[str, Any]:
         """Tell the job something, and wait a moment until it has obeyed."""
         check({"command": command, "value": value})
         watch = self.watch()
@@ -152,7 +152,7 @@ class FineTuningAnswers:
         known = watch.info
         if command == "max_steps":
             value = arguments.positive("max_steps", value)
-        telling.tell(
+        obeyed = telling.tell(
             known.id,
             command,
             value,
@@ -161,7 +161,7 @@ class FineTuningAnswers:
             status=lambda: job_records.latest(known),
         )
         watch.look(whole=True)
-        return watch.info
+        return {"info": watch.info, "late": None if obeyed else telling.late(known.name, command, value)}
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from gpt_notebook.data.sample import Sample, sample
@@ -15,6 +17,20 @@ from gpt_notebook.session import session
 
 SHOWN_SAMPLES = 5
 """Samples that a preview shows whole."""
+FRESH = 10
+"""Data may be changed in place: they are read again unless that was less than so many times as long ago as it takes."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What was sent of data, or of a sample of them."""
+
+    digests: Sent
+    sampled: Sample
+    """Without its lines, which are not needed any more."""
+    warnings: tuple[str, ...]
+    stale_at: float
+    """When they are to be read again, on the clock of `time.monotonic`."""
 
 
 class PreviewData:
@@ -23,7 +39,7 @@ class PreviewData:
     def __init__(self) -> None:
         """Have sent nothing."""
         self._lock = threading.Lock()
-        self._sent: dict[tuple[Any, ...], tuple[Sent, Sample, tuple[str, ...]]] = {}
+        self._sent: dict[tuple[Any, ...], _Sent] = {}
 
     def preview(self, asked: Asked, *, samples: int) -> tuple[Preview, Sample]:
         """Return what a model would see of the data, or of a sample of them, with the estimate for all of them.
@@ -46,17 +62,11 @@ class PreviewData:
         key = tuple(sorted(asked.columns.items()))
         with self._lock:
             known = self._sent.get(key)
-            if known is None:
-                taken = sample(asked.data)
-                validation = None if asked.validation is None else _upload(sample(asked.validation).lines)
-                sent = (_upload(taken.lines), validation)
-                # The lines are not needed any more, only how many there were.
-                taken = Sample((b"",) * len(taken.lines), taken.rows)
-                known = sent, taken, tuple(asked.data.warnings)
+            if known is None or time.monotonic() >= known.stale_at:
+                known = _send(asked)
                 self._sent = {key: known}
-        sent, taken, warnings = known
-        asked.data.warnings = list(warnings)
-        return asked.preview(sent, samples=samples), taken
+        asked.data.warnings = list(known.warnings)
+        return asked.preview(known.digests, samples=samples), known.sampled
 
 
 def start(asked: Asked, *, name: str | None) -> JobStarted:
@@ -68,6 +78,17 @@ def start(asked: Asked, *, name: str | None) -> JobStarted:
     """
     validation = None if asked.validation is None else _upload(asked.validation.lines())
     return asked.start((_upload(asked.data.lines()), validation), name=name, force=False)
+
+
+def _send(asked: Asked) -> _Sent:
+    """Send data, or a sample of them."""
+    began = time.monotonic()
+    taken = sample(asked.data)
+    validation = None if asked.validation is None else _upload(sample(asked.validation).lines)
+    digests = (_upload(taken.lines), validation)
+    ended = time.monotonic()
+    without_lines = Sample((b"",) * len(taken.lines), taken.rows)
+    return _Sent(digests, without_lines, tuple(asked.data.warnings), ended + FRESH * (ended - began))
 
 
 def _upload(lines: Iterator[bytes] | tuple[bytes, ...]) -> str:

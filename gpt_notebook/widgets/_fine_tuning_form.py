@@ -85,13 +85,17 @@ class Given:
         }
 
     def described(self) -> dict[str, Any]:
-        """Return what the data are called, their columns, and how many rows they have; None where only reading tells.
+        """Return what the data are called, their columns, how many rows they have, and whether others are for validation.
+
+        The number of rows is None where only reading tells.
 
         Raises:
             InvalidRequest: they can't be read.
         """
         data = Dataset(self.data)
-        return {"description": _called(self.data), "columns": data.names(), "rows": data.length}
+        has_validation = share(self.validation) is None
+        description = _called(self.data)
+        return {"description": description, "columns": data.names(), "rows": data.length, "validation": has_validation}
 
     def asked(self, form: Mapping[str, Any]) -> tuple[Asked, str | None]:
         """Return what a form asks for, checked, and the job's name; None: it gets a new one.

@@ -15,8 +15,9 @@ from gpt_notebook.display import completion_html, job_reports
 from gpt_notebook.display.reports import Table
 from gpt_notebook.figures.chart import drawing
 from gpt_notebook.figures.training_curves import chart
-from gpt_notebook.fine_tuning.curve import Curve, Mark
+from gpt_notebook.fine_tuning.curve import Curve
 from gpt_notebook.fine_tuning.drawn import drawn
+from gpt_notebook.fine_tuning.marks import Mark
 from gpt_notebook.job_protocol import JobInfo, JobOptions
 
 WIDTH = 520

@@ -6,7 +6,7 @@ What its views can ask is in `_fine_tuning_answers.py`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gpt_notebook.data import files as data_files
@@ -191,15 +191,20 @@ def _given(data: Any, options: Mapping[str, Any]) -> Given:
     if unknown := [name for name in options if name not in known or name in ("job", "form")]:
         raise InvalidRequest(unknown_name("option", unknown[0], known), param=unknown[0])
     given = Given(
-        data=data,
+        data=_again(data),
         model=options.get("model"),
         name=options.get("name"),
-        validation=options.get("validation"),
+        validation=_again(options.get("validation")),
         columns={name: options.get(name) for name in COLUMNS},
         options={name: value for name, value in options.items() if name not in _OF_DATA},
     )
     given.check()
     return given
+
+
+def _again(data: Any) -> Any:
+    """Return data as what can be read again and again, as a form asks for."""
+    return list(data) if isinstance(data, Iterator) else data
 
 
 def _unfit(name: str, info: JobInfo) -> str:

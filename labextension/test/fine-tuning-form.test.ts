@@ -36,6 +36,7 @@ test("fields that don't go together are named where one is to be changed", () =>
   assert.deepEqual(wrong({ completion: "b" }), ["prompt"]);
   assert.deepEqual(wrong({ early_stopping: 3 }), ["early_stopping"]);
   assert.deepEqual(wrong({ early_stopping: 3, validation: 0.1 }), []);
+  assert.deepEqual(wrongFields({ ...FORM, early_stopping: 3 }, true), {});
   assert.deepEqual(wrong({ name: "My voice" }), ["name"]);
   assert.deepEqual(wrong({ name: "my-voice.2_b" }), []);
   assert.deepEqual(wrong({ probes: Array.from({ length: 17 }, () => "a") }), ["probes"]);

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { CommandName, JobInfo } from "../src/protocol.ts";
 import { History } from "../src/widgets/fine_tuning/history.ts";
-import type { Mark } from "../src/widgets/fine_tuning/source.ts";
+import type { Mark, Told } from "../src/widgets/fine_tuning/source.ts";
 import { possible, Steering, wrongRate, wrongSteps } from "../src/widgets/fine_tuning/steering.ts";
 
 let told: { command: CommandName; value?: number }[];
-let answer: { resolve(info: JobInfo): void; reject(error: Error): void };
+let answer: { resolve(told: Told): void; reject(error: Error): void };
 let heard: string[];
 let history: History;
 let steering: Steering;
@@ -24,13 +24,14 @@ beforeEach(() => {
   const source = {
     command: (question: { command: CommandName; value?: number }) => {
       told.push(question);
-      return new Promise<JobInfo>((resolve, reject) => (answer = { resolve, reject }));
+      return new Promise<Told>((resolve, reject) => (answer = { resolve, reject }));
     },
   };
   steering = new Steering(source, history, {
     changed: () => heard.push("changed"),
     written: () => heard.push("written"),
     obeyed: (command) => heard.push(`obeyed ${command}`),
+    late: (text) => heard.push(text),
     failed: (error) => heard.push((error as Error).message),
   });
   become("running");
@@ -39,7 +40,7 @@ beforeEach(() => {
 test("a command is under way until the job says that it has obeyed", async () => {
   steering.tell("learning_rate", 1e-4);
   assert.deepEqual([told, steering.pending], [[{ command: "learning_rate", value: 1e-4 }], "learning_rate"]);
-  answer.resolve(job("running"));
+  answer.resolve({ info: job("running"), late: null });
   await settled();
   assert.equal(steering.pending, "learning_rate");
   become("running", [done(11, "pause")], 11);
@@ -77,6 +78,15 @@ test("a command that is refused is told so, and others can be given again", asyn
   await settled();
   assert.equal(steering.pending, null);
   assert.ok(heard.includes("the job has ended"));
+});
+
+test("a job that does not answer in time is told of, and can be told something else", async () => {
+  steering.tell("pause");
+  answer.resolve({ info: job("running"), late: "pip has not answered yet" });
+  await settled();
+  assert.equal(heard.at(-1), "pip has not answered yet");
+  steering.tell("cancel");
+  assert.deepEqual(told.map(({ command }) => command), ["pause", "cancel"]);
 });
 
 test("one command at a time, and none that makes no sense", () => {

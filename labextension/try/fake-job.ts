@@ -1,7 +1,7 @@
 /** A made-up job: its steps, what happens in it, and what it answers, as fast as one likes. */
 
 import type { CommandName, Estimate, JobInfo, Preview, Progress, Token } from "../src/protocol.ts";
-import type { Form, Mark, News, Opened, Previewed, Source, Streamed } from "../src/widgets/fine_tuning/source.ts";
+import type { Form, Mark, News, Opened, Previewed, Source, Streamed, Told } from "../src/widgets/fine_tuning/source.ts";
 
 export interface FakeOptions {
   /** Steps that are done at first. */
@@ -59,7 +59,7 @@ export class FakeJob implements Source {
       ["two", "smaller-rate", "failed"],
       ["three", "whole", "running"],
     ].map(([id, name, state]) => ({ id: id!, name: name!, model: "storyteller", state: state! }));
-    return { data: { description: "stories.jsonl", columns: ["question", "answer", "topic"], rows: 1_204 }, form: FORM, models: ["storyteller", "gpt2", "storyteller+pip"], jobs };
+    return { data: { description: "stories.jsonl", columns: ["question", "answer", "topic"], rows: 1_204, validation: false }, form: FORM, models: ["storyteller", "gpt2", "storyteller+pip"], jobs };
   }
 
   async follow(question: { rows: number; number: number }, onNews: (news: News) => void, { signal }: { signal: AbortSignal }): Promise<void> {
@@ -113,7 +113,7 @@ export class FakeJob implements Source {
     return this.#info();
   }
 
-  async command({ command, value }: { command: CommandName; value?: number }): Promise<JobInfo> {
+  async command({ command, value }: { command: CommandName; value?: number }): Promise<Told> {
     await wait(900);
     if (command === "learning_rate") this.#rate = value ?? this.#rate;
     if (command === "max_steps") this.#total = value ?? this.#total;
@@ -121,7 +121,7 @@ export class FakeJob implements Source {
     const states = { pause: "paused", resume: "running", stop: "succeeded", cancel: "cancelled" } as const;
     if (command in states) this.#become(states[command as keyof typeof states]);
     this.#tell();
-    return this.#info();
+    return { info: this.#info(), late: null };
   }
 
   async generate({ model, max_new_tokens }: { model: string; max_new_tokens: number }, onText: (text: Streamed) => void, { signal }: { signal: AbortSignal }): Promise<Streamed> {

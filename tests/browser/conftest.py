@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,9 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 TOKEN = "for-this-test-only"
+CODE_CELL = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-CodeCell"
+HERE = re.compile(r"(http|ws)://127\.0\.0\.1[:/]|file:|data:|blob:")
+"""Addresses of what is on this machine."""
 CHROMIUM = shutil.which(os.environ.get("CHROMIUM", "chromium"))
 
 
@@ -35,9 +39,11 @@ def browser():
 class Lab:
     """A JupyterLab server, and notebooks in it."""
 
-    def __init__(self, url, directory):
+    def __init__(self, url, directory, home):
         self.url = url
         self.directory = directory
+        self.home = home
+        """Where the jobs of its notebooks are."""
 
     def open(self, page, name, cells, *, theme="JupyterLab Light"):
         """Write a notebook of code cells and open it, with a fresh notebook kernel."""
@@ -52,8 +58,14 @@ class Lab:
         """Open a notebook as it was saved, with a fresh notebook kernel."""
         self._stop_notebook_kernels()
         page.goto(f"{self.url}/lab/tree/{name}.ipynb?reset&token={TOKEN}")
-        page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-CodeCell")
+        page.wait_for_selector(CODE_CELL)
         page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        self.wait_until_idle(page)
+
+    def reload(self, page):
+        """Load the page again, with the notebook kernel that the notebook has."""
+        page.reload()
+        page.wait_for_selector(CODE_CELL)
         self.wait_until_idle(page)
 
     @staticmethod
@@ -66,6 +78,11 @@ class Lab:
     def command(page, name):
         """Execute a command of JupyterLab, without waiting for its end."""
         page.evaluate("name => { window.jupyterapp.commands.execute(name) }", name)
+
+    def save(self, page):
+        """Save the notebook that is open."""
+        self.command(page, "docmanager:save")
+        page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
 
     def _stop_notebook_kernels(self):
         for kernel in self._request("GET", "/api/kernels"):
@@ -110,7 +127,7 @@ def lab(tmp_path_factory):
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url, server, directory / "lab.log")
-        yield Lab(url, notebooks)
+        yield Lab(url, notebooks, directory / "home")
     finally:
         server.terminate()
         server.wait(20)
@@ -141,5 +158,7 @@ def page(browser):
     page.console_errors = []
     page.on("console", lambda message: page.console_errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.console_errors.append(str(error)))
+    page.asked_elsewhere = []
+    page.on("request", lambda request: None if HERE.match(request.url) else page.asked_elsewhere.append(request.url))
     yield page
     context.close()

@@ -35,12 +35,7 @@ class View:
 
 @pytest.fixture
 def opened(lab, page):
-    """A panel, and what the page asks for that is not JupyterLab's."""
-    page.asked_elsewhere = []
-    inside = (lab.url, lab.url.replace("http", "ws"), "data:", "blob:")
-    page.on(
-        "request", lambda request: None if request.url.startswith(inside) else page.asked_elsewhere.append(request.url)
-    )
+    """A panel."""
     lab.open(page, "panel", [IMPORT, MAKE, "1 + 1"])
     lab.command(page, "notebook:run-all-cells")
     view = View(page)

@@ -31,11 +31,6 @@ def opened(lab, page, name, cells, *, n_tokens=(22,), theme="Light"):
     return views
 
 
-def saved(lab, page):
-    lab.command(page, "docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
-
-
 def test_two_panels_are_each_their_own_and_two_views_of_one_share_the_heads_that_are_kept(lab, page):
     cells = [IMPORT, MAKE, "other = gpt.AttentionPanel('Pip saw a fox', layer=2, head=0)\nother", "panel"]
     first, other, second = opened(lab, page, "several", cells, n_tokens=(22, 5, 22))
@@ -115,7 +110,7 @@ def test_a_notebook_that_was_saved_with_the_state_of_its_widgets_shows_the_twin_
     expect(page.locator(".gpt-twin")).to_be_hidden()
     toggle = f"() => window.jupyterapp.commands.execute({SAVE_WIDGET_STATE!r})"
     page.evaluate(toggle)
-    saved(lab, page)
+    lab.save(page)
     page.evaluate(toggle)
     assert nbformat.read(lab.directory / "stateful.ipynb", as_version=4).metadata["widgets"]
     lab.open_again(page, "stateful")

@@ -26,7 +26,7 @@ from gpt_notebook.job_events import (
     Validated,
 )
 from gpt_notebook.job_files import journal, lines, reserve
-from gpt_notebook.job_files.journal import KNOWN, Journal, Reader, read
+from gpt_notebook.job_files.journal import KNOWN, Journal, Reader, read, read_only
 
 SAMPLES = [
     (
@@ -236,6 +236,16 @@ def test_a_reader_outlives_that_a_power_cut_takes_the_last_events(path):
     path.write_bytes(whole[: whole.index(b"\n") + 1])
     write_notes(path, "again", "new")
     assert [each.message for each in reader.read()] == ["new"]
+
+
+def test_events_of_one_kind_are_read_past_all_others_and_what_is_torn(path):
+    with Journal(path, attempt=1) as journal:
+        journal.write(StateChanged, state="running")
+        journal.write(StepDone, **step_fields(1))
+        journal.write(StateChanged, state="paused", reason="user")
+    with path.open("ab") as file:
+        file.write(b'{"type": "state", "number": 4, "state": 7}\n{"type": "state", "nu')
+    assert [event.state for event in read_only(path, StateChanged)] == ["running", "paused"]
 
 
 def test_a_hundred_thousand_events_are_read(path):

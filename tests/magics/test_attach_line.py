@@ -22,7 +22,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 @pytest.fixture(autouse=True)
 def job(monkeypatch, settings):
     found = dataclasses.replace(INFO, state="paused")
-    monkeypatch.setattr(job_records, "infos", lambda: [found])
+    monkeypatch.setattr(job_records, "listed", lambda: [found])
     monkeypatch.setattr(job_records, "latest", lambda _: found)
     monkeypatch.setattr(model_names, "PATIENCE", 10.0)
 

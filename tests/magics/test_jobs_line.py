@@ -23,7 +23,8 @@ def infos(monkeypatch):
         INFO,
         dataclasses.replace(INFO, id="2f", name="tale", state="paused", reason="user", result="storyteller+tale"),
     ]
-    monkeypatch.setattr(job_records, "infos", lambda: found)
+    for name in ("infos", "listed"):
+        monkeypatch.setattr(job_records, name, lambda: found)
     monkeypatch.setattr(job_records, "latest", lambda known: next(each for each in found if each.id == known.id))
     monkeypatch.setattr(model_names, "PATIENCE", 10.0)
 

@@ -11,6 +11,7 @@ from gpt_notebook.errors import JobDiffers
 from gpt_notebook.job_protocol import LoraOptions
 from gpt_notebook.protocol import Progress
 from gpt_notebook.testing import FakeEngine, serving
+from gpt_notebook.widgets import _fine_tuning_data
 from gpt_notebook.widgets._fine_tuning_form import Given
 from gpt_notebook.widgets.fine_tuning import FineTuningPanel
 
@@ -114,7 +115,27 @@ def test_a_preview_of_very_many_rows_is_of_a_sample_and_says_so(engine, built):
     assert found["preview"]["rows"] == found["sampled"] == 5000
 
 
-def test_the_estimate_of_a_sample_is_for_all_of_the_data(model_kernel, fake_jobs, built):
+def test_a_preview_of_data_that_were_changed_in_place_is_of_what_they_are_now(engine, built, monkeypatch):
+    monkeypatch.setattr(_fine_tuning_data, "FRESH", 0)
+    panel = FineTuningPanel(texts := list(TEXTS))
+    view = View(panel)
+    view.result("preview", form=panel.state["form"])
+    texts[:] = ["The owl slept."]
+    found = view.result("preview", form=panel.state["form"])
+    assert (found["rows"], found["preview"]["shown"][0]["text"][:7]) == (1, "The owl")
+
+
+def test_data_that_can_be_read_once_only_are_kept(engine, built):
+    panel = FineTuningPanel(iter(TEXTS), validation=iter(["An owl slept."]))
+    view = View(panel)
+    opened = view.result("open")["data"]
+    assert (opened["rows"], opened["validation"]) == (2, True)
+    for _ in range(2):
+        assert view.result("preview", form={**panel.state["form"], "text": ""})["rows"] == 2
+
+
+def test_the_estimate_of_a_sample_is_for_all_of_the_data(model_kernel, fake_jobs, built, monkeypatch):
+    monkeypatch.setattr(_fine_tuning_data, "FRESH", 1000)
     panel = FineTuningPanel([f"story {number}" for number in range(20_000)])
     view = View(panel)
     estimate = view.result("estimate", form=panel.state["form"])
@@ -159,7 +180,7 @@ def test_the_files_of_data_are_named(settings, tmp_path):
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("A fox.", "utf-8")
     several = Given(data=[str(tmp_path / name) for name in ("a.txt", "b.txt")]).described()
-    assert several == {"description": "a.txt, b.txt", "columns": ("text",), "rows": None}
+    assert several == {"description": "a.txt, b.txt", "columns": ("text",), "rows": None, "validation": False}
 
 
 def test_a_panel_of_a_job_has_no_data_to_preview(fake_jobs, built):

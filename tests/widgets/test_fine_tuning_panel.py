@@ -12,6 +12,7 @@ from job_files.job_samples import prepared_fields, step_fields
 
 import gpt_notebook as gpt
 from gpt_notebook.errors import InvalidRequest, JobError, JobNotFound
+from gpt_notebook.fine_tuning import telling
 from gpt_notebook.job_events import Prepared, StateChanged, StepDone
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
@@ -76,7 +77,7 @@ def state_is(state):
 
 def test_it_opens_on_its_data_with_the_options_that_were_given(view):
     opened = view.result("open")
-    assert opened["data"] == {"description": "list", "columns": ["text"], "rows": 2}
+    assert opened["data"] == {"description": "list", "columns": ["text"], "rows": 2, "validation": False}
     assert (opened["form"]["name"], opened["form"]["max_steps"], opened["form"]["probes"]) == ("pip", 4, ["Once"])
     assert opened["models"][:2] == ["storyteller", "other"]
     assert opened["jobs"] == []
@@ -266,11 +267,18 @@ def test_nobody_hears_of_a_job_that_there_is_not(view):
 # --- telling --------------------------------------------------------------------------------------------------------
 
 
+def told(view, command, **value):
+    """Tell the job something that it obeys, and return it."""
+    result = view.result("command", command=command, **value)
+    assert result["late"] is None
+    return result["info"]
+
+
 def test_a_job_is_paused_told_and_resumed(view, begun, gate, panel):
-    assert view.result("command", command="pause", value=None)["state"] == "paused"
-    assert view.result("command", command="resume")["state"] in ("queued", "running")
-    assert view.result("command", command="learning_rate", value=0.5)["learning_rate"] == 0.5
-    assert view.result("command", command="max_steps", value=3)["max_steps"] == 3
+    assert told(view, "pause", value=None)["state"] == "paused"
+    assert told(view, "resume")["state"] in ("queued", "running")
+    assert told(view, "learning_rate", value=0.5)["learning_rate"] == 0.5
+    assert told(view, "max_steps", value=3)["max_steps"] == 3
     gate.open()
     known = view.until(view.follow(begun), state_is("succeeded"))
     assert known.steps == [1, 2, 3]
@@ -285,6 +293,30 @@ def test_of_two_who_press_pause_one_is_obeyed_and_the_other_told(view, begun):
     refused = [message["error"]["message"] for message in messages if message["kind"] == "error"]
     assert all("paused" in each or "pause" in each for each in refused)
     assert gpt.job("pip").state == "paused"
+
+
+def test_two_who_press_pause_and_resume_at_once_are_both_told_and_the_job_comes_to_its_end(panel, view, begun, gate):
+    other = FineTuningView(panel)
+    view.until(following := view.follow(begun), state_is("running"))
+    asked = [(view, view.ask("command", command="pause")), (other, other.ask("command", command="resume"))]
+    for each, id_ in asked:
+        last = each.wait(id_)[-1][0]
+        assert last["kind"] == "answer" or "resume" in last["error"]["message"]
+    known = view.until(following, lambda known: known.info["state"] in ("paused", "queued", "running"))
+    if gpt.job("pip").state == "paused":
+        other.result("command", command="resume")
+    gate.open()
+    known = view.until(following, state_is("succeeded"), known)
+    assert known.steps == [1, 2, 3, 4]
+
+
+def test_a_job_that_does_not_obey_in_time_is_told_of_and_the_command_is_kept(view, begun, gate, monkeypatch):
+    monkeypatch.setattr(telling, "ACKNOWLEDGED_SECONDS", 0)
+    late = view.result("command", command="learning_rate", value=0.5)["late"]
+    assert "pip has not answered yet to set learning rate to 0.5" in late
+    assert "the command is kept" in late
+    known = view.until(view.follow(begun), lambda known: known.of_kind("command"))
+    assert known.of_kind("command")[0]["obeyed"] is True
 
 
 @pytest.mark.parametrize(

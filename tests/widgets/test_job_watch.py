@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 from fake_jobs import INFO
@@ -78,6 +80,59 @@ def test_of_two_attempts_the_later_steps_count(directory, shown):
     Attempt(directory, begins=4).steps(1)
     known = view.until(following, lambda known: known.steps == [1, 2, 3, 4, 5], known)
     assert known.rows[:, 1].tolist() == [1, 1, 1, 1, 2]
+
+
+def test_a_job_of_a_later_version_is_shown_as_far_as_it_is_understood(directory, shown):
+    """Its job.json and its events have fields, and kinds of events, that nobody knows here."""
+    Attempt(directory).steps(3).dies(
+        torn=b'{"type": "dreamt", "number": 6, "attempt": 1, "time": 1.0, "of": "sheep"}\n'
+    )
+    said = json.loads(directory.spec_file.read_text())
+    directory.spec_file.write_text(
+        json.dumps(said | {"weather": "fine", "request": said["request"] | {"mood": "good"}})
+    )
+    Attempt(directory, begins=3).steps(2)
+    view = shown("pip")
+    known = view.until(view.follow("3f"), lambda known: known.steps == [1, 2, 3, 4, 5])
+    assert known.news["gone"] is None
+    assert known.info["model"] == "storyteller"
+
+
+def test_a_home_that_is_moved_to_another_machine_has_its_jobs_there(directory, tmp_path, monkeypatch, shown):
+    Attempt(directory).steps(2)
+    shutil.copytree(session.settings.home_directory(), tmp_path / "moved")
+    monkeypatch.setenv("GPT_NOTEBOOK_HOME", str(tmp_path / "moved"))
+    view = shown("pip")
+    known = view.until(view.follow("3f"), lambda known: known.steps == [1, 2])
+    assert known.info["directory"] == str(tmp_path / "moved" / "jobs" / "pip")
+
+
+def test_a_job_json_that_nobody_can_read_keeps_what_is_on_the_screen(directory, shown):
+    Attempt(directory).steps(2)
+    view = shown("pip")
+    following = view.follow("3f")
+    known = view.until(following, lambda known: known.steps == [1, 2])
+    said = directory.spec_file.read_text()
+    directory.spec_file.write_text("{")
+    Attempt(directory, begins=2).steps(1)
+    known = view.until(following, lambda known: not known.news["reachable"], known)
+    directory.spec_file.write_text(said)
+    known = view.until(following, lambda known: known.steps == [1, 2, 3], known)
+    assert known.news["gone"] is None
+
+
+def test_a_directory_that_is_deleted_is_said_and_its_curve_stays(directory, shown):
+    Attempt(directory).steps(2)
+    view = shown("pip")
+    following = view.follow("3f")
+    known = view.until(following, lambda known: known.steps == [1, 2])
+    shutil.rmtree(directory.path)
+    known = view.until(following, lambda known: known.news["gone"] is not None, known)
+    assert "there is no job" in known.news["gone"] or "is there no more" in known.news["gone"]
+    assert known.steps == [1, 2]
+    assert view.wait(following)[-1][0]["kind"] == "answer"
+    later = view.wait(view.follow("3f", known))
+    assert later[0][0]["result"]["gone"] == known.news["gone"]
 
 
 # --- on another machine ---------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 /** Pictures to keep: the view, the text or the token's side, as PNG or SVG. */
 
-import { Endings } from "../../lib/asking.ts";
 import { download } from "../../lib/canvas.ts";
-import { button, make, told } from "../../lib/elements.ts";
+import { button, make } from "../../lib/elements.ts";
+import { menu, type Menu } from "../../lib/menu.ts";
 import { isClear, pngOfSvg, svgOf } from "../../lib/picture.ts";
 import type { View } from "./view.ts";
 
@@ -17,38 +17,37 @@ export interface Saved {
 const SHARP = 2;
 
 export class Saver {
-  readonly element: HTMLDetailsElement;
-  #endings = new Endings();
+  #menu: Menu;
 
   constructor(what: Saved[], failed: (error: unknown) => void) {
-    const summary = make("summary", { class: "gpt-button", ...told("save a picture", "w") }, "save");
-    const lines = what.map((each) => {
-      const save = (kind: "PNG" | "SVG"): HTMLElement =>
-        button(kind, { does: `save ${each.name} as ${kind}`, press: () => void this.#save(each, kind).catch(failed) });
-      return make("div", { class: "gpt-menu-line" }, make("span", {}, each.name), save("PNG"), save("SVG"));
-    });
-    this.element = make("details", { class: "gpt-menu" }, summary, make("div", { class: "gpt-menu-body" }, ...lines));
-    this.#endings.listen(document, "pointerdown" as keyof HTMLElementEventMap, (event) => {
-      if (!this.element.contains(event.target as Node)) this.close();
-    });
+    this.#menu = menu(
+      "save",
+      "save a picture",
+      () =>
+        what.map((each) => {
+          const save = (kind: "PNG" | "SVG"): HTMLElement =>
+            button(kind, { does: `save ${each.name} as ${kind}`, press: () => void this.#save(each, kind).catch(failed) });
+          return make("div", { class: "gpt-menu-line" }, make("span", {}, each.name), save("PNG"), save("SVG"));
+        }),
+      "w",
+    );
+  }
+
+  get element(): HTMLElement {
+    return this.#menu.element;
   }
 
   open(): void {
-    this.element.open = true;
-    this.element.querySelector<HTMLElement>("button")?.focus();
+    this.#menu.element.open = true;
   }
 
   /** Whether it was open. */
   close(): boolean {
-    const { open } = this.element;
-    // What is hidden with the focus in it would lose the panel's keys.
-    if (open && this.element.contains(document.activeElement)) this.element.querySelector("summary")?.focus();
-    this.element.open = false;
-    return open;
+    return this.#menu.close();
   }
 
   destroy(): void {
-    this.#endings.end();
+    this.#menu.destroy();
   }
 
   async #save({ name, file, view: viewOf }: Saved, kind: "PNG" | "SVG"): Promise<void> {

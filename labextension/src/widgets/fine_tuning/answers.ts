@@ -2,7 +2,7 @@
 
 import { floats } from "../../lib/buffers.ts";
 import type { Estimate, Exported, JobInfo, Progress } from "../../protocol.ts";
-import type { Moved, News, Opened, Options, Previewed, Source, Streamed } from "./source.ts";
+import type { Moved, News, Opened, Options, Previewed, Source, Streamed, Told } from "./source.ts";
 
 export interface Answer {
   result: unknown;
@@ -31,7 +31,7 @@ export function sourceFrom(ask: Ask): Source {
     preview: (question, options) => once<Previewed>("preview", question, options),
     estimate: (question, options) => once<Estimate>("estimate", question, options),
     begin: (question, onProgress, options) => told<JobInfo, Progress>("begin", question, onProgress, options),
-    command: (question, options) => once<JobInfo>("command", question, options),
+    command: (question, options) => once<Told>("command", question, options),
     generate: (question, onText, options) => told<Streamed, Streamed>("generate", question, onText, options),
     moved: (question, onProgress, options) => told<Moved, Progress>("moved", question, onProgress, options),
     exportCheckpoint: (question, onProgress, options) => told<Exported, Progress>("export_checkpoint", question, onProgress, options),

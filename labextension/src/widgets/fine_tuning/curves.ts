@@ -1,7 +1,8 @@
 /** The charts: loss on top, what else was asked for below, one crosshair through all of them. */
 
 import { Endings } from "../../lib/asking.ts";
-import { make } from "../../lib/elements.ts";
+import { make, set } from "../../lib/elements.ts";
+import { grouped } from "../../lib/numbers.ts";
 import { paletteOf } from "../../lib/palette.ts";
 import { type Axis, share, valueAt } from "./chart-scale.ts";
 import { ownColors } from "./curve-colors.ts";
@@ -44,6 +45,7 @@ export function curvesView(context: Context): CurvesView {
   let index = -1;
   let frame = 0;
   let keyed = "";
+  let described = "";
 
   const drawn = (): Drawn => ({ history, smoothed, others: others.shown, state: store.get(), dark: dark() });
   const steps = () => history.series.columns[store.get().axis];
@@ -169,7 +171,17 @@ export function curvesView(context: Context): CurvesView {
     }
     const there = (Object.keys(SIGN_WORDS) as Sign[]).filter((sign) => signs.some((each) => each.sign === sign));
     showKey(there, now);
+    describe();
     hovered();
+  }
+
+  function describe(): void {
+    const { step } = history.series.columns;
+    const count = step.length;
+    const text = count === 0 ? "no step yet" : `${grouped(count)} steps, ${grouped(step.at(0))} to ${grouped(step.at(count - 1))}`;
+    if (text === described) return;
+    described = text;
+    set(loss.element, { "aria-description": text });
   }
 
   const parts = [tools.element, readout.element, loss.element, belowBox, key];

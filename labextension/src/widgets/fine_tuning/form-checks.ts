@@ -31,8 +31,8 @@ export function wrongNumber(name: FieldName, text: string): string | null {
   return null;
 }
 
-/** What is wrong with a form, by field. */
-export function wrongFields(form: Form): Partial<Record<FieldName, string>> {
+/** What is wrong with a form, by field; `validated` is whether there are validation data without a share. */
+export function wrongFields(form: Form, validated = false): Partial<Record<FieldName, string>> {
   const wrong: Partial<Record<FieldName, string>> = {};
   if (form.name !== "" && !NAME.test(form.name)) {
     wrong.name = `“${form.name}” is no name for a job: use up to 64 lower-case letters, digits and . _ - (not first)`;
@@ -49,6 +49,6 @@ export function wrongFields(form: Form): Partial<Record<FieldName, string>> {
   } else if (given.includes("completion") && !given.includes("prompt")) {
     wrong.prompt = "a completion needs a prompt: for texts that are learnt as a whole, fill in text";
   }
-  if (form.early_stopping !== null && !form.validation) wrong.early_stopping = "early stopping needs validations: give a validation share";
+  if (form.early_stopping !== null && !form.validation && !validated) wrong.early_stopping = "early stopping needs validations: give a validation share";
   return wrong;
 }

@@ -35,7 +35,7 @@ export interface FormView {
   destroy(): void;
 }
 
-/** `begun` gets the id of the job. */
+/** `begun` gets the id of the job that was started, or of one that was there. */
 export function formView(context: Omit<Context, "history" | "refresh">, begun: (job: string) => void): FormView {
   const { store, source, opened, notices, failed, living } = context;
   const endings = new Endings();
@@ -59,6 +59,7 @@ export function formView(context: Omit<Context, "history" | "refresh">, begun: (
   const folded = names.filter((name) => FIELDS[name].advanced && !COLUMNS.includes(name));
   const found = opened.data?.columns ?? [];
   const list = make("datalist", { id: columnsId }, ...found.map((value) => make("option", { value })));
+  const there = make("div", { class: "gpt-name-taken", role: "status", hidden: true });
   const start = button("Start", { does: "start the training", key: "Ctrl+Enter", class: "gpt-primary", press: () => begin() });
   const element = make(
     "form",
@@ -70,6 +71,7 @@ export function formView(context: Omit<Context, "history" | "refresh">, begun: (
     field("probes"),
     folding("more options", false, folded.map(field)),
     list,
+    there,
     make("div", { class: "gpt-form-start" }, start, estimate.element),
     preview.element,
   );
@@ -89,15 +91,26 @@ export function formView(context: Omit<Context, "history" | "refresh">, begun: (
 
   /** What can be told without asking; whether nothing is wrong. */
   function showWrong(): boolean {
-    const wrong = wrongFields(form);
+    const wrong = wrongFields(form, opened.data?.validation);
     for (const [name, { input }] of controls) {
       const why = wrongNumber(name, input.value) ?? wrong[name] ?? null;
       say(name, why);
     }
     // A model that is trained whole has no adapter.
     controls.get("lora_rank")!.element.hidden = form.method === "full";
+    showThere();
     start.disabled = !living || [...controls.values()].some(({ says }) => says.textContent !== "");
     return !start.disabled;
+  }
+
+  /** A job of this name, which is what somebody wants who has run the panel's cell again. */
+  function showThere(): void {
+    const job = opened.jobs.find(({ name }) => name === form.name);
+    there.hidden = job === undefined;
+    if (job === undefined) return there.replaceChildren();
+    const show = button("show it", { does: `show the job ${job.name}`, class: "gpt-primary", press: () => begun(job.id) });
+    const says = `${visible(job.name)} is there, ${job.state}. Start goes on with it if data and options are the same.`;
+    there.replaceChildren(make("span", {}, says), show);
   }
 
   function say(name: FieldName, why: string | null): void {

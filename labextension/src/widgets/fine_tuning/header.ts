@@ -190,11 +190,12 @@ function positioned(info: JobInfo): string {
   return info.position ? `queued, ${info.position} before it` : "starting";
 }
 
-/** Step, time left and speed, each as wide as it may become. */
+/** Step, time left and speed; while it runs each as wide as it may become. */
 function numbersOf(info: JobInfo): string {
   const total = info.max_steps === null ? "" : grouped(info.max_steps);
-  const parts = [`step ${grouped(info.step).padStart(total.length, "\u2007")}${total === "" ? "" : `/${total}`}`];
-  if (info.state !== "running") return parts[0] as string;
+  const runs = info.state === "running";
+  const parts = [`step ${grouped(info.step).padStart(runs ? total.length : 0, "\u2007")}${total === "" ? "" : `/${total}`}`];
+  if (!runs) return parts[0] as string;
   if (info.seconds_left !== null) parts.push(`${duration(info.seconds_left).padStart(5, "\u2007")} left`);
   if (info.tokens_per_second !== null) parts.push(`${grouped(Math.round(info.tokens_per_second)).padStart(6, "\u2007")} tok/s`);
   return parts.join(" · ");

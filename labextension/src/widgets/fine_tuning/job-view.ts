@@ -33,12 +33,13 @@ export interface JobView {
 export function jobView(shared: Omit<Context, "history" | "refresh">, job: string, help: () => void, startKernel: () => void): JobView {
   const endings = new Endings();
   const history = new History();
-  const { store, source, announce, failed, living } = shared;
+  const { store, source, notices, announce, failed, living } = shared;
   const context: Context = { ...shared, history, refresh: () => following.again() };
   const steering = new Steering(source, history, {
     changed: () => later(),
     written: () => following.ask(),
     failed,
+    late: (text) => notices.say("error", text),
     obeyed: (command) => announce(`done: ${COMMAND_WORDS[command].name}`),
   });
   const header = new Header(context, steering, help);

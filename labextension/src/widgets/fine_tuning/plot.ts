@@ -155,7 +155,7 @@ export class Plot {
     const y: [number, number] = [this.#y.low, this.#y.high];
     const rows = Math.max(2, Math.floor(area.height / (NUMBER.down * this.#larger())));
     const found = this.#y.log ? logTicks(y, rows) : linearTicks(y, rows);
-    const columns = Math.max(2, Math.floor(area.width / (NUMBER.across * this.#larger())));
+    const columns = Math.max(3, Math.floor(area.width / (NUMBER.across * this.#larger())));
     const time = unit === "seconds";
     return {
       down: format === null ? found : found.map(({ value }) => ({ value, text: format(value) })),

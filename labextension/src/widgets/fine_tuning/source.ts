@@ -73,8 +73,8 @@ export interface Form {
 
 /** What the panel may choose from. */
 export interface Opened {
-  /** Null: a job is there already. `rows` is null where only reading the files tells. */
-  data: { description: string; columns: string[]; rows: number | null } | null;
+  /** Null: a job is there already. `rows` is null where only reading the files tells; `validation`: data for it were given, too. */
+  data: { description: string; columns: string[]; rows: number | null; validation: boolean } | null;
   form: Form | null;
   /** Model strings that can be trained, loaded ones first. */
   models: string[];
@@ -119,6 +119,13 @@ export interface Exporting {
   merged: boolean;
 }
 
+/** What came of telling a job something. */
+export interface Told {
+  info: JobInfo;
+  /** Says that the job has not answered yet, and what becomes of the command; null: it has obeyed. */
+  late: string | null;
+}
+
 export interface Options {
   signal: AbortSignal;
 }
@@ -137,7 +144,8 @@ export interface Source {
   estimate(question: { form: Form }, options: Options): Promise<Estimate>;
   /** Starts the job; the panel's state then has its id. */
   begin(question: { form: Form }, onProgress: (progress: Progress) => void, options: Options): Promise<JobInfo>;
-  command(question: { command: CommandName; value?: number }, options: Options): Promise<JobInfo>;
+  /** Tells the job something, and waits some seconds for it to obey; rejected where it will not. */
+  command(question: { command: CommandName; value?: number }, options: Options): Promise<Told>;
   /** Streams what a model string makes of a prompt. */
   generate(question: Prompted, onText: (text: Streamed) => void, options: Options): Promise<Streamed>;
   /** How far each head's attention has moved from the base: (layer, head), nats; and the code that shows the maps. */

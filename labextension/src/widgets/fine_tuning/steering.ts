@@ -52,6 +52,8 @@ export interface Steered {
   /** The command was written down: from now on something may come of it, also of a job that had ended. */
   written(): void;
   obeyed(command: CommandName): void;
+  /** The job has not answered yet, which the text says; something else can be told meanwhile. */
+  late(text: string): void;
   failed(error: unknown): void;
 }
 
@@ -81,10 +83,15 @@ export class Steering {
     this.#on.changed();
     const question = value === undefined ? { command } : { command, value };
     this.#source.command(question, { signal: this.#ending.signal }).then(
-      (after) => {
+      ({ info: after, late }) => {
         this.#on.written();
+        if (this.#pending !== pending) return;
         // Some answers come before the mark that says the same.
-        if (this.#pending === pending && reached(pending.command, after)) this.#done();
+        if (reached(pending.command, after)) return this.#done();
+        if (late === null) return;
+        this.#pending = null;
+        this.#on.changed();
+        this.#on.late(late);
       },
       (error: unknown) => {
         if (this.#pending === pending) this.#pending = null;

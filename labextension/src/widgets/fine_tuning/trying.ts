@@ -94,13 +94,13 @@ export function tryingView({ store, source, history, living, failed }: Context):
     signal: AbortSignal,
   ): Promise<void> {
     const began = performance.now();
-    let [newest, frame] = [null as Streamed | null, 0];
+    let [newest, frame, streams] = [null as Streamed | null, 0, true];
     const shown = (): void => {
       frame = 0;
       if (newest === null) return;
       said.replaceChildren(make("span", { class: "gpt-faint-prompt" }, ...modelText(text, true)), ...modelText(newest.text, true));
       const seconds = Math.max(0.001, (performance.now() - began) / 1000);
-      const fast = living ? `, ${grouped(Math.round(newest.tokens / seconds))} tok/s` : "";
+      const fast = living && streams ? `, ${grouped(Math.round(newest.tokens / seconds))} tok/s` : "";
       speed.textContent = `${grouped(newest.tokens)} tokens${fast}`;
     };
     const onText = (streamed: Streamed): void => {
@@ -109,7 +109,9 @@ export function tryingView({ store, source, history, living, failed }: Context):
     };
     said.append(make("span", { class: "gpt-faint-prompt" }, ...modelText(text, true)), make("span", { class: "gpt-caret", "aria-hidden": "true" }));
     try {
-      onText(await source.generate({ model, prompt: text, max_new_tokens: LENGTH, temperature: TEMPERATURE, seed: SEED }, onText, { signal }));
+      const whole = await source.generate({ model, prompt: text, max_new_tokens: LENGTH, temperature: TEMPERATURE, seed: SEED }, onText, { signal });
+      streams = false;
+      onText(whole);
     } catch (error) {
       cancelAnimationFrame(frame);
       if (isCancelled(error)) shown();
