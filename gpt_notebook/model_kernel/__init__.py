@@ -22,7 +22,6 @@
     model_config      what a config says of its model       load_errors       what goes wrong there, in one line
     loading           from files to a model that runs       adapters/         LoRA on a model; it has a map
     linear            packed weights, an adapter a row      packed            weights in oneDNN's order
-    openmp            how OpenMP's threads wait
     threads           which operations are worth several        native/     the small ones of a step, in C; a map
 
 Routes know HTTP, the engine knows requests, the scheduler's thread knows tensors.

@@ -24,8 +24,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_notebook import openmp
 from gpt_notebook.errors import InvalidRequest, ModelKernelBusy, RuntimeDirectoryError
-from gpt_notebook.model_kernel import openmp
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import MIB, Settings
 
@@ -179,7 +179,7 @@ def _serve_this_user(settings: Settings, runtime: RuntimeDirectory) -> None:
 def _import_everything_heavy() -> None:
     """Import what a request needs, before anybody can connect: an import holds the interpreter for hundreds of ms."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    with openmp.configured():
+    with openmp.configured(begin_with_one=True):
         import torch
     import transformers
     from transformers.models.auto import modeling_auto, tokenization_auto  # noqa: F401
