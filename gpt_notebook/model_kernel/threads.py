@@ -1,7 +1,7 @@
 """Which operations of a step are worth more than one CPU thread.
 
-Between two parallel operations OpenMP's other threads sleep. To wake one and to wait for its end takes some 10 µs on a
-machine of one's own and 50 to 150 on a virtual one: longer than most operations of a decode step take by themselves. Inside
+Between two parallel operations OpenMP's other threads sleep, or will soon (`openmp`). To wake one and to wait for its end takes
+some 10 µs on a machine of one's own and 50 to 150 on a virtual one: longer than most operations of a decode step take by themselves. Inside
 of `sparing` an operation uses all threads where it says with `many` that it takes longer than that, by what it reads and
 computes; all others use the thread that is awake. What the waking costs is measured once. Products with packed weights are
 the same bits with one thread or several, as oneDNN divides them by what comes out.
