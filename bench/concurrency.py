@@ -8,8 +8,8 @@ prompts of the same length: `generate` with all in one batch, `generate` called 
 that has the model loaded and is idle otherwise, and eight streams of `transformers serve`, without and with its continuous
 batching. Ours runs beside each peer, before it in one round and after it in the next, so that a machine whose speed drifts
 is fair to both; each ratio is of two neighbours in a round. Every prompt is a new one: nothing is known of it. Rates are of
-all tokens from the first request to the last token. The model kernel sets OMP_WAIT_POLICY=PASSIVE for itself, so that its
-threads sleep while they wait for each other; the peers run as their users would run them.
+all tokens from the first request to the last token. The model kernel tells OpenMP for itself how its threads wait for each
+other (`gpt_notebook/openmp.py`); the peers run as their users would run them.
 
 Then sixteen streams: how much of its completion the last of them has when the first is done. And a ninth stream that comes
 while eight run, at any moment of a step: how long its first token takes beyond what it takes when nobody else is there,

@@ -7,8 +7,8 @@ A model of GPT-2's 124 M shape with random weights is trained on random letters,
 an adapter of rank 8 on all linear layers; nothing is downloaded. Ours is the whole process of a job, with its events and
 everything else it does between two steps. The peers (bench/training_peers.py) are processes of their own at the same
 niceness, with the same first weights, samples in the same order, learning rates, optimizer and clipping; dropout is off, as
-everybody would draw it otherwise. One difference stays: a job sets OMP_WAIT_POLICY=PASSIVE for itself, so that its threads
-sleep while they wait for each other; the peers run as their users would run them, with what OpenMP does by itself.
+everybody would draw it otherwise. One difference stays: a job tells OpenMP for itself how its threads wait for each other
+(`gpt_notebook/openmp.py`); the peers run as their users would run them, with what OpenMP does by itself.
 
 All are started and have done their first steps, then they take turns: one runs, the others are stopped. A turn begins to
 count with the first step that ends in it. The speed of a turn is of its median step, from the moment that a step is told to

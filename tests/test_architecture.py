@@ -29,6 +29,7 @@ SHARED = {
     "settings",
     "identity",
     "runtime",
+    "openmp",
 }
 SHARED |= {"storyteller"}
 HEAVY = {

@@ -24,6 +24,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_notebook import openmp
 from gpt_notebook.errors import InvalidRequest, ModelKernelBusy, RuntimeDirectoryError
 from gpt_notebook.runtime import RuntimeDirectory
 from gpt_notebook.settings import MIB, Settings
@@ -178,10 +179,8 @@ def _serve_this_user(settings: Settings, runtime: RuntimeDirectory) -> None:
 def _import_everything_heavy() -> None:
     """Import what a request needs, before anybody can connect: an import holds the interpreter for hundreds of ms."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    # OpenMP's threads spin while they wait for each other. When something else wants the processor too, a step of a
-    # 124 M model takes four times as long with spinning threads as with sleeping ones.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
+    with openmp.configured(begin_with_one=True):
+        import torch
     import transformers
     from transformers.models.auto import modeling_auto, tokenization_auto  # noqa: F401
     from transformers.models.gpt2 import modeling_gpt2  # noqa: F401

@@ -20,9 +20,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import torch
-
 from gpt_notebook.errors import GptNotebookError, RequestCancelled
+from gpt_notebook.model_kernel import threads
 
 logger = logging.getLogger(__name__)
 
@@ -199,8 +198,7 @@ class Scheduler:
 
     def _step(self, work: Work) -> bool:
         """Do a step of some work; return whether it is to have another."""
-        if torch.get_num_threads() != work.threads:
-            torch.set_num_threads(work.threads)
+        threads.use(work.threads)
         try:
             with work.inside():
                 more = work.step()

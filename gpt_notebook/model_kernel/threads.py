@@ -1,7 +1,7 @@
 """Which operations of a step are worth more than one CPU thread.
 
-Between two parallel operations OpenMP's other threads sleep. To wake one and to wait for its end takes some 10 µs on a
-machine of one's own and 50 to 150 on a virtual one: longer than most operations of a decode step take by themselves. Inside
+Between two parallel operations OpenMP's other threads sleep, or will soon (`openmp`). To wake one and to wait for its end takes
+some 10 µs on a machine of one's own and 50 to 150 on a virtual one: longer than most operations of a decode step take by themselves. Inside
 of `sparing` an operation uses all threads where it says with `many` that it takes longer than that, by what it reads and
 computes; all others use the thread that is awake. What the waking costs is measured once. Products with packed weights are
 the same bits with one thread or several, as oneDNN divides them by what comes out.
@@ -14,6 +14,7 @@ Asks OpenMP itself: torch's own `set_num_threads` also drops what oneDNN has pre
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import functools
@@ -22,10 +23,14 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 
 def _find() -> Callable[[int], object] | None:
@@ -56,6 +61,16 @@ class _Here(threading.local):
 
 
 _here = _Here()
+
+
+def use(count: int) -> None:
+    """Let the calling thread compute with so many threads from now on, and no other one."""
+    if torch.get_num_threads() == count:
+        return
+    if _set is None:
+        torch.set_num_threads(count)
+    else:
+        _set(count)
 
 
 @contextlib.contextmanager
@@ -98,6 +113,23 @@ def waking() -> float:
     alone, together = seconds(1), seconds(count)
     _set(1 if _here.count is not None else count)
     return max(together - alone / count, 0.0)
+
+
+async def in_a_thread_of_its_own(count: int, function: Callable[[], Result]) -> Result:
+    """Return what a function returns that computes with so many threads, which are gone afterwards.
+
+    A thread that goes on to live would keep its team: `openmp` says what that costs everybody.
+    """
+
+    def work() -> Result:
+        use(count)
+        return function()
+
+    executor = ThreadPoolExecutor(1, "computing")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+    finally:
+        executor.shutdown(wait=False)
 
 
 class _Many:

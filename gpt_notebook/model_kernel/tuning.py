@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from gpt_notebook.model_kernel.jobs.base_model import Bases
 from gpt_notebook.model_kernel.jobs.jobs import Jobs
 from gpt_notebook.model_kernel.jobs.room import Room
 from gpt_notebook.model_kernel.runner import Runner
+from gpt_notebook.model_kernel.threads import in_a_thread_of_its_own
 from gpt_notebook.protocol import Done, Progress
 from gpt_notebook.settings import Settings
 
@@ -62,7 +64,8 @@ class Tuning:
             served = await self._runner.loaded(entry, hub_token)
             with served.used():
                 free = self._room.free()
-                return await asyncio.to_thread(preview.preview, served.model, request, data, validation, free=free)
+                work = functools.partial(preview.preview, served.model, request, data, validation, free=free)
+                return await in_a_thread_of_its_own(self._runner.threads, work)
 
     async def evaluate(
         self, request: EvaluateRequest, *, hub_token: str | None = None

@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_notebook import openmp
 from gpt_notebook.job_files import job_progress, lock
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.settings import Settings
@@ -65,15 +66,14 @@ def set_up(settings: Settings) -> torch.device:
         HF_HUB_DISABLE_PROGRESS_BARS="1",
         TRANSFORMERS_VERBOSITY="error",
     )
-    # Threads that spin while they wait for each other would take the processor from those who wait for an answer.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Half of what oneDNN would keep, at half a megabyte each; there are not so many sizes of products in a training.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
     wanted = settings.device
     if wanted is None or wanted.startswith("cuda"):
         # Trainer would spread a job over all GPUs that it sees.
         _see_one_gpu(wanted)
-    import torch
+    with openmp.configured():
+        import torch
     import transformers
 
     transformers.utils.logging.disable_progress_bar()

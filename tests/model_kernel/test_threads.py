@@ -1,5 +1,6 @@
 """Small operations of a step take one thread, products take all."""
 
+import asyncio
 import threading
 
 import pytest
@@ -96,3 +97,26 @@ def test_packed_products_are_the_same_bits_with_any_number_of_threads(dtype, row
         found.append(packed.multiply(x, matrix, None))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
+
+
+def test_a_thread_takes_as_many_as_it_is_told():
+    threads.use(2)
+    assert torch.get_num_threads() == 2
+    threads.use(3)
+    assert torch.get_num_threads() == 3
+
+
+def test_a_thread_of_its_own_is_gone_with_its_team():
+    def work():
+        return torch.get_num_threads(), threading.current_thread()
+
+    count, thread = asyncio.run(threads.in_a_thread_of_its_own(2, work))
+    assert count == 2
+    thread.join(10)
+    assert not thread.is_alive()
+    assert torch.get_num_threads() == 3
+
+
+def test_what_fails_in_a_thread_of_its_own_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(threads.in_a_thread_of_its_own(2, lambda: 1 / 0))

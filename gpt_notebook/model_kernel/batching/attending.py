@@ -121,6 +121,7 @@ class Stepping:
         # For one row the sums must not depend on how much room others have needed.
         self._together = len(slots) > 1 and self._width * len(slots) <= WASTE * needed
         self._in_c = library.for_tensors(slots.keys)
+        assert max(slots.lengths) < slots.capacity  # noqa: S101 - C would write beside it
         self._places: dict[tuple[int, int], torch.Tensor] = {}
         self._masks: dict[int | None, torch.Tensor] = {}
 

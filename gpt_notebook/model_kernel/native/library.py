@@ -73,9 +73,17 @@ class Library:
             (1, row, head, value dimension).
 
         Raises:
+            ValueError: the tensors don't go together.
             MemoryError: there is none left.
         """
         query, sinks = call.query, call.sinks
+        _check(query, keys, lengths)
+        _check(query, values, lengths)
+        if query.shape[1] % keys.shape[1] or query.shape[3] != keys.shape[3] or values.shape[:3] != keys.shape[:3]:
+            message = (
+                f"queries {tuple(query.shape)} don't fit keys {tuple(keys.shape)} and values {tuple(values.shape)}"
+            )
+            raise ValueError(message)
         if query.stride(3) != 1:
             query = query.contiguous()
         if sinks is not None:
@@ -94,7 +102,15 @@ class Library:
         return output
 
     def store(self, table: torch.Tensor, new: torch.Tensor, lengths: torch.Tensor) -> None:
-        """Write each row's new keys or values (1, key head, row, dimension) into its slot of a contiguous table."""
+        """Write each row's new keys or values (1, key head, row, dimension) into its slot of a contiguous table.
+
+        Raises:
+            ValueError: the tensors don't go together.
+        """
+        _check(new, table, lengths)
+        if new.shape[1::2] != table.shape[1::2]:
+            message = f"what is new {tuple(new.shape)} doesn't fit a table {tuple(table.shape)}"
+            raise ValueError(message)
         if new.stride(3) != 1:
             new = new.contiguous()
         _, heads, rows, dimension = new.shape
@@ -112,6 +128,14 @@ class Library:
         log_sum = c_double()
         best = self._best_and_sum(row.ctypes.data, len(row), byref(log_sum))
         return best, log_sum.value
+
+
+def _check(of_rows: torch.Tensor, table: torch.Tensor, lengths: torch.Tensor) -> None:
+    """Refuse what C would read or write beside: it looks at no sizes itself."""
+    rows = of_rows.shape[2]
+    if of_rows.dtype != table.dtype or not table.is_contiguous() or not rows == len(lengths) <= len(table):
+        message = f"{rows} rows of {of_rows.dtype} don't fit a table {tuple(table.shape)} of {table.dtype}"
+        raise ValueError(message)
 
 
 def _function(library: ctypes.CDLL, name: str, result: type | None, *arguments: type) -> Callable[..., int]:

@@ -130,6 +130,31 @@ def test_nan_stays_nan(functions: library.Library) -> None:
     assert not found[0, 1].isnan().any()
 
 
+def test_what_c_would_read_beside_is_refused(functions: library.Library) -> None:
+    query, keys, values, lengths = case()
+    refused = [
+        (query.bfloat16(), keys, values, lengths),
+        (query, keys, values.bfloat16(), lengths),
+        (query, keys.transpose(1, 2), values, lengths),
+        (query, keys[:-1], values[:-1], lengths),
+        (query, keys, values[:, :1], lengths),
+        (query, keys[..., :32].contiguous(), values, lengths),
+        (query[:, :5], keys, values, lengths),
+        (query, keys, values, lengths[:-1]),
+    ]
+    for each in refused:
+        with pytest.raises(ValueError, match="fit"):
+            functions.attend(call_of(each[0]), *each[1:])
+
+
+def test_what_c_would_write_beside_is_refused(functions: library.Library) -> None:
+    _, keys, _, lengths = case()
+    new = torch.zeros(1, 2, len(LENGTHS), 64)
+    for wrong in (new.bfloat16(), new[..., :32], new[:, :1], new[:, :, :-1]):
+        with pytest.raises(ValueError, match="fit"):
+            functions.store(keys, wrong, lengths)
+
+
 @pytest.mark.parametrize("dtype", ERRORS)
 def test_new_keys_go_behind_those_that_are_there(functions: library.Library, dtype: torch.dtype) -> None:
     _, keys, _, lengths = case(dtype=dtype)
