@@ -22,11 +22,18 @@ export function previewView(): PreviewView {
   const key = make("span", { class: "gpt-faint-text gpt-preview-key" }, counted, " ", read);
   const head = make("div", { class: "gpt-part-head" }, make("h4", { class: "gpt-part-title" }, "what the model sees"), key);
   const element = make("section", { class: "gpt-preview", "aria-label": "what the model would see" }, head, body);
-  body.append(make("p", { class: "gpt-explains" }, "reading the data …"));
+  const nothing = make("p", { class: "gpt-explains" });
+  body.append(nothing);
   return {
     element,
-    wait: () => set(element, { "data-waits": true }),
-    stop: () => set(element, { "data-waits": false }),
+    wait() {
+      set(element, { "data-waits": true });
+      nothing.textContent = "reading the data …";
+    },
+    stop() {
+      set(element, { "data-waits": false });
+      nothing.textContent = "nothing yet";
+    },
     show({ preview, sampled, rows }) {
       set(element, { "data-waits": false });
       body.replaceChildren(
