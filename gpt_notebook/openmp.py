@@ -27,12 +27,12 @@ SPINS = "10000"
 
 @contextlib.contextmanager
 def configured(*, begin_with_one: bool = False) -> Iterator[None]:
-    """Have OpenMP read our settings if torch is imported in this block; what users have set themselves goes before.
+    """Have OpenMP read our settings if torch is imported in this block, unless a user has said by OMP_WAIT_POLICY how to wait.
 
     They don't reach the processes that this one starts.
 
     Args:
-        begin_with_one: Whether each thread computes alone until it asks for company.
+        begin_with_one: Whether each thread computes alone until it asks for company, whatever OMP_NUM_THREADS says.
     """
     before = dict(os.environ)
     if "OMP_WAIT_POLICY" not in before:
@@ -47,3 +47,8 @@ def configured(*, begin_with_one: bool = False) -> Iterator[None]:
             os.environ.pop(name, None)
             if name in before:
                 os.environ[name] = before[name]
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -67,3 +67,8 @@ def test_only_threads_that_ask_for_it_compute_with_several():
     """Also those that begin afterwards."""
     found = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, timeout=120)
     assert found.stdout.split() == ["2", "1"]
+
+
+def test_processors_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3, 5, 6}, raising=False)
+    assert openmp.processors() == 3

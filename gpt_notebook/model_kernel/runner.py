@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gpt_notebook import adapter_places
+from gpt_notebook import adapter_places, openmp
 from gpt_notebook.errors import GptNotebookError, OutOfMemory
 from gpt_notebook.model_kernel import linear
 from gpt_notebook.model_kernel.admission import Admission, Request
@@ -42,7 +41,7 @@ class Runner:
     def __init__(self, settings: Settings) -> None:
         """Begin with no model loaded."""
         self.admission = Admission(settings.max_requests)
-        self.threads = settings.threads or os.cpu_count() or 1
+        self.threads = settings.threads or openmp.processors()
         """How many CPU threads a step of a model that isn't small uses."""
         self.caches = CacheMemory(settings.cache_budget or int(device_memory(best_device(settings)) * CACHE_SHARE))
         library.prepare(settings.compiled_directory())

@@ -1,12 +1,13 @@
 """Which operations of a step are worth more than one CPU thread.
 
-Between two parallel operations OpenMP's other threads sleep, or will soon (`openmp`). To wake one and to wait for its end takes
-some 10 µs on a machine of one's own and 50 to 150 on a virtual one: longer than most operations of a decode step take by themselves. Inside
-of `sparing` an operation uses all threads where it says with `many` that it takes longer than that, by what it reads and
-computes; all others use the thread that is awake. What the waking costs is measured once. Products with packed weights are
-the same bits with one thread or several, as oneDNN divides them by what comes out.
+Between two parallel operations OpenMP's other threads wait awake for a moment (`openmp`), and sleep then. To wake one and to
+wait for its end takes some 10 µs on a machine of one's own and 50 to 150 on a virtual one: longer than most operations of a
+decode step take by themselves. Inside of `sparing` an operation uses all threads where it says with `many` that it takes longer
+than that, by what it reads and computes; all others use one thread. What the others cost is measured once, with a pause such
+as there is in a step. Products with packed weights are the same bits with one thread or several, as oneDNN divides them by
+what comes out.
 
-GPT-2's 124 M shape in bfloat16 on two virtual processors: a product of 8 rows takes 46 to 127 µs with one thread and 91 to
+With threads that sleep, GPT-2's 124 M shape in bfloat16 on two virtual processors: a product of 8 rows takes 46 to 127 µs with one thread and 91 to
 160 with two, the head 3.6 and 3.0 ms.
 
 Asks OpenMP itself: torch's own `set_num_threads` also drops what oneDNN has prepared, and takes longer than an operation.
@@ -47,8 +48,8 @@ _set = _find()
 GRAIN = 32768
 """Numbers of an elementwise operation that torch gives to a thread."""
 TRIES = 15
-FALLING_ASLEEP = 1e-4
-"""Seconds after which a thread that has nothing to do sleeps."""
+PAUSE = 1e-4
+"""Seconds between two such operations of a step, about."""
 BYTES_A_SECOND, OPERATIONS_A_SECOND = 25e9, 2e11
 """What one thread reads and computes, about."""
 DELAY = 3
@@ -102,8 +103,8 @@ def waking() -> float:
         _set(threads)
         found = []
         for _ in range(TRIES):
-            asleep = time.perf_counter() + FALLING_ASLEEP
-            while time.perf_counter() < asleep:
+            end = time.perf_counter() + PAUSE
+            while time.perf_counter() < end:
                 pass
             began = time.perf_counter()
             numbers.add_(1)

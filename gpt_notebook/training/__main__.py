@@ -77,17 +77,12 @@ def set_up(settings: Settings) -> torch.device:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(settings.threads or _processors())
+    torch.set_num_threads(settings.threads or openmp.processors())
     if wanted is not None:
         return torch.device("cuda:0" if wanted.startswith("cuda") else wanted)
     if torch.cuda.is_available():
         return torch.device("cuda:0")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _see_one_gpu(wanted: str | None) -> None:

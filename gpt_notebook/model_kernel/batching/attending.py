@@ -121,7 +121,9 @@ class Stepping:
         # For one row the sums must not depend on how much room others have needed.
         self._together = len(slots) > 1 and self._width * len(slots) <= WASTE * needed
         self._in_c = library.for_tensors(slots.keys)
-        assert max(slots.lengths) < slots.capacity  # noqa: S101 - C would write beside it
+        if max(slots.lengths) >= slots.capacity:
+            message = f"a row of {max(slots.lengths)} tokens has no room for one more in a slot of {slots.capacity}"
+            raise IndexError(message)  # before C writes beside it
         self._places: dict[tuple[int, int], torch.Tensor] = {}
         self._masks: dict[int | None, torch.Tensor] = {}
 
@@ -149,7 +151,8 @@ class Stepping:
         keys, values = self._slots.keys[layer], self._slots.values[layer]
         together = None
         if self._in_c is not None:
-            read = (sum(self._slots.lengths) + len(self._slots)) * (keys[0, :, 0].nbytes + values[0, :, 0].nbytes)
+            seen = [min(length + 1, call.window or length + 1) for length in self._slots.lengths]
+            read = sum(seen) * (keys[0, :, 0].nbytes + values[0, :, 0].nbytes)
             with many(SLOWER * read):
                 together = self._in_c.attend(call, keys, values, self._lengths)
         elif self._together:

@@ -103,9 +103,9 @@ INLINE void weigh(const float *scores, const void *values, int64_t place, int64_
     memcpy(sum, lanes, sizeof(Floats) * parts);
 }
 
-/* The exponential of a number up to 0, to 2e-7 of itself; Cephes' polynomial. NaN stays NaN. */
-INLINE float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;
+/* The exponential of a number up to 0, to 2e-7 of itself, and 0 below 2e-38; Cephes' polynomial. NaN stays NaN. */
+INLINE float exponential(float given) {
+    float x = given > -87.0f ? given : -87.0f;
     float n = floorf(x * 1.44269504f + 0.5f);
     float r = x - n * 0.693359375f + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -115,10 +115,10 @@ INLINE float exponential(float x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int32_t bits = ((int32_t)n + 127) << 23;
+    uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
     float power;
     memcpy(&power, &bits, sizeof power);
-    return p * power;
+    return given != given ? given : given < -87.0f ? 0.0f : p * power;
 }
 
 /* One query of one head: its scores, their softmax, and the values weighed by it. `scores` has room for all keys. */

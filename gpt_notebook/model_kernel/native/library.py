@@ -7,7 +7,6 @@ that all steps of a process are done in the same way.
 from __future__ import annotations
 
 import ctypes
-import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -15,12 +14,12 @@ from ctypes import POINTER, byref, c_double, c_float, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from gpt_notebook.model_kernel.native.building import Built, build
+from gpt_notebook.model_kernel.native.building import build
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from gpt_notebook.model_kernel.attention.calls import AttentionCall
@@ -46,7 +45,7 @@ class _Attention(ctypes.Structure):
 class Library:
     """The functions. Tensors are on the CPU, of float32 or bfloat16."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         """Load what was built.
 
         Raises:
@@ -67,7 +66,7 @@ class Library:
             call: with the query (1, head, row, dimension), of which its own numbers lie side by side.
             keys: (slot, key head, capacity, dimension), contiguous.
             values: (slot, key head, capacity, value dimension), contiguous.
-            lengths: (row,), int64: the place of each row's newest key.
+            lengths: (row,), int64: the place of each row's newest key, below the capacity.
 
         Returns:
             (1, row, head, value dimension).
@@ -79,7 +78,12 @@ class Library:
         query, sinks = call.query, call.sinks
         _check(query, keys, lengths)
         _check(query, values, lengths)
-        if query.shape[1] % keys.shape[1] or query.shape[3] != keys.shape[3] or values.shape[:3] != keys.shape[:3]:
+        if (
+            query.shape[1] % keys.shape[1]
+            or query.shape[3] != keys.shape[3]
+            or values.shape[:3] != keys.shape[:3]
+            or (sinks is not None and len(sinks) != query.shape[1])
+        ):
             message = (
                 f"queries {tuple(query.shape)} don't fit keys {tuple(keys.shape)} and values {tuple(values.shape)}"
             )
@@ -125,6 +129,7 @@ class Library:
 
         The second is NaN where one of them is no finite number; a logit may be minus infinity.
         """
+        row = np.ascontiguousarray(row, np.float32)
         log_sum = c_double()
         best = self._best_and_sum(row.ctypes.data, len(row), byref(log_sum))
         return best, log_sum.value
@@ -132,8 +137,9 @@ class Library:
 
 def _check(of_rows: torch.Tensor, table: torch.Tensor, lengths: torch.Tensor) -> None:
     """Refuse what C would read or write beside: it looks at no sizes itself."""
-    rows = of_rows.shape[2]
-    if of_rows.dtype != table.dtype or not table.is_contiguous() or not rows == len(lengths) <= len(table):
+    one, _, rows, _ = of_rows.shape
+    fits = one == 1 and rows == len(lengths) <= len(table) and lengths.dtype == torch.int64
+    if not fits or of_rows.dtype != table.dtype or not (table.is_contiguous() and lengths.is_contiguous()):
         message = f"{rows} rows of {of_rows.dtype} don't fit a table {tuple(table.shape)} of {table.dtype}"
         raise ValueError(message)
 
@@ -148,24 +154,27 @@ class _Preparation:
     """One build, in a thread of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self._built = Built(None, "it has not been built yet")
+        self._library: Library | None = None
+        self._said = ""
         self._thread = threading.Thread(target=self._build, args=(directory,), name="gpt-notebook-build", daemon=True)
         self._thread.start()
 
     def _build(self, directory: Path) -> None:
-        self._built = build(SOURCE, directory, load=ctypes.CDLL)
+        built = build(SOURCE, directory, load=Library)
+        self._said = built.said
+        if built.path is not None:
+            try:
+                self._library = Library(built.path)
+            except OSError as error:
+                self._said = str(error)
+        if self._library is None:
+            logger.warning("decode steps do without C: %s", self._said)
 
-    @functools.cached_property
+    @property
     def result(self) -> tuple[Library | None, str]:
         """The library, and how it was built or why there is none."""
         self._thread.join()
-        if self._built.path is None:
-            logger.warning("decode steps do without C: %s", self._built.said)
-            return None, self._built.said
-        try:
-            return Library(self._built.path), self._built.said
-        except OSError as error:
-            return None, str(error)
+        return self._library, self._said
 
 
 _preparation: _Preparation | None = None

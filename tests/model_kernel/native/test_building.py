@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 import time
@@ -47,7 +48,7 @@ def test_source_becomes_a_library(source: Path, builds: Path) -> None:
 
 def test_next_process_finds_it_built(source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = built(source, builds)
-    monkeypatch.setattr(building, "_run", lambda _command: pytest.fail("it was compiled again"))
+    monkeypatch.setattr(building, "_run", lambda *_: pytest.fail("it was compiled again"))
     assert built(source, builds) == first
 
 
@@ -82,6 +83,46 @@ def test_link_to_somewhere_else_is_not_followed(source: Path, builds: Path, tmp_
     assert not again.is_symlink()
 
 
+def test_build_that_cannot_be_loaded_any_more_is_made_again(source: Path, builds: Path) -> None:
+    first = built(source, builds).path
+    refused = []
+
+    def load(path: str) -> None:
+        if not refused:
+            refused.append(path)
+            message = "undefined symbol"
+            raise OSError(message)
+
+    again = building.build(source, builds, load=load)
+    assert refused == [str(first)]
+    assert again.path is not None
+
+
+def test_build_that_nobody_may_touch_is_used(source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = built(source, builds)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(building.os, "utime", refuse)
+    assert built(source, builds) == first
+
+
+def test_directory_of_somebody_else_is_not_used(source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds.mkdir(mode=0o755)
+    monkeypatch.setattr(building.os, "getuid", lambda: os.geteuid() + 1)
+    assert "belongs to somebody else: set GPT_NOTEBOOK_COMPILED" in built(source, builds).said
+
+
+def test_what_was_left_behind_is_removed(source: Path, builds: Path) -> None:
+    for name, age in (("building-old", 2 * building.LEFT_SECONDS), ("building-now", 0)):
+        (builds / name).mkdir(parents=True)
+        os.utime(builds / name, (time.time() - age, time.time() - age))
+    builds.chmod(0o700)
+    built(source, builds)
+    assert [path.name for path in builds.glob("building-*")] == ["building-now"]
+
+
 def test_directory_that_others_can_write_to_is_not_used(source: Path, builds: Path) -> None:
     builds.mkdir()
     builds.chmod(0o777)
@@ -97,7 +138,32 @@ def test_without_a_compiler_it_is_said_what_to_install(
     monkeypatch.setenv("PATH", "/nowhere")
     found = built(source, builds)
     assert found.path is None
+    assert "none of cc, gcc, clang is there" in found.said
     assert "install one, such as gcc" in found.said
+
+
+def test_compiler_that_is_named_and_not_there_is_named(
+    source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler -O2")
+    assert "CC=no-such-compiler -O2, which is not there" in built(source, builds).said
+
+
+def test_compiler_may_be_named_with_options(source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", f"{building.find_compiler()[0]} -g0")
+    found = built(source, builds)
+    assert ctypes.CDLL(str(found.path)).answer() == 42
+    assert found.said.endswith(" -g0")
+
+
+def test_compiler_that_never_stops_complaining_takes_no_memory(
+    source: Path, builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "CHOICES", ((),))
+    monkeypatch.setenv("CC", compiler(tmp_path / "cc", "exec yes 'error: \033[2J on and on' >&2"))
+    found = built(source, builds)
+    assert found.path is None
+    assert found.said.endswith("fails: error: [2J on and on")
 
 
 def test_compiler_that_fails_is_quoted(
@@ -113,7 +179,7 @@ def test_compiler_that_fails_is_quoted(
 def test_options_that_a_compiler_does_not_know_are_left_out(
     source: Path, builds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = building.find_compiler()
+    (real,) = building.find_compiler()
     script = f'case "$*" in *native*|*openmp*) echo "error: unknown option" >&2; exit 1;; esac; exec {real} "$@"'
     monkeypatch.setenv("CC", compiler(tmp_path / "cc", script))
     assert ctypes.CDLL(str(built(source, builds).path)).answer() == 42

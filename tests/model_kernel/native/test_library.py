@@ -141,10 +141,24 @@ def test_what_c_would_read_beside_is_refused(functions: library.Library) -> None
         (query, keys[..., :32].contiguous(), values, lengths),
         (query[:, :5], keys, values, lengths),
         (query, keys, values, lengths[:-1]),
+        (query, keys, values, lengths.int()),
+        (query.expand(2, -1, -1, -1), keys, values, lengths),
     ]
     for each in refused:
         with pytest.raises(ValueError, match="fit"):
             functions.attend(call_of(each[0]), *each[1:])
+
+
+def test_sinks_of_other_heads_are_refused(functions: library.Library) -> None:
+    query, keys, values, lengths = case()
+    with pytest.raises(ValueError, match="fit"):
+        functions.attend(call_of(query, sinks=torch.zeros(5)), keys, values, lengths)
+
+
+def test_scores_far_below_the_best_count_for_nothing(functions: library.Library) -> None:
+    query, keys, values, lengths = case()
+    found = functions.attend(call_of(query, sinks=torch.full((6,), 1e4)), keys, values, lengths)
+    assert torch.equal(found, torch.zeros_like(found))
 
 
 def test_what_c_would_write_beside_is_refused(functions: library.Library) -> None:
@@ -175,6 +189,12 @@ def test_best_logit_and_sum(functions: library.Library, count: int) -> None:
     best, log_sum = functions.best_and_sum(row)
     assert best == row.argmax()
     assert log_sum == pytest.approx(float(torch.from_numpy(row).double().logsumexp(0)), abs=1e-6)
+
+
+def test_logits_may_lie_apart(functions: library.Library) -> None:
+    row = np.arange(20, dtype=np.float32)
+    assert functions.best_and_sum(row[::2]) == functions.best_and_sum(row[::2].copy())
+    assert functions.best_and_sum(row.astype(np.float16))[0] == 19
 
 
 def test_first_of_equals_is_the_best(functions: library.Library) -> None:
