@@ -24,13 +24,13 @@ typedef half Halves __attribute__((vector_size(2 * LANES)));
 /* Where a row's queries, keys and values are; strides count numbers. */
 typedef struct {
     const void *query;      /* (head, row, dimension) */
-    const void *keys;       /* (slot, key head, capacity, dimension) */
-    const void *values;     /* (slot, key head, capacity, value dimension) */
+    const void *keys;       /* (slot, key head, key capacity, dimension) */
+    const void *values;     /* (slot, key head, value capacity, value dimension) */
     void *output;           /* (row, head, value dimension) */
     const int64_t *lengths; /* (row): the place of the newest key */
     const float *sinks;     /* (head), or nothing */
     int64_t query_head_stride, query_row_stride;
-    int64_t rows, heads, key_heads, capacity, dimension, value_dimension;
+    int64_t rows, heads, key_heads, key_capacity, value_capacity, dimension, value_dimension;
     int64_t window; /* how many keys a query sees at most; 0: all */
     float scaling, softcap; /* a softcap of 0 is none */
     int32_t is_half;
@@ -126,22 +126,23 @@ INLINE void attend_one(const Attention *a, int64_t row, int64_t head, float *que
     int64_t dimension = a->dimension, value_dimension = a->value_dimension;
     int64_t last = a->lengths[row], first = a->window && last + 1 > a->window ? last + 1 - a->window : 0;
     int64_t count = last + 1 - first;
-    int64_t slot = (row * a->key_heads + head / (a->heads / a->key_heads)) * a->capacity + first;
+    int64_t key_head = row * a->key_heads + head / (a->heads / a->key_heads);
+    int64_t first_key = key_head * a->key_capacity + first, first_value = key_head * a->value_capacity + first;
 
     int64_t from = head * a->query_head_stride + row * a->query_row_stride;
     for (int64_t d = 0; d < dimension; d++) query[d] = a->scaling * number_at(a->query, from + d, is_half);
 
     float largest = a->sinks ? a->sinks[head] : -INFINITY;
     for (int64_t key = 0; key < count; key++) {
-        float score = product(query, a->keys, (slot + key) * dimension, dimension, is_half);
-        fetch(a->values, (slot + key) * value_dimension, value_dimension, is_half);
+        float score = product(query, a->keys, (first_key + key) * dimension, dimension, is_half);
+        fetch(a->values, (first_value + key) * value_dimension, value_dimension, is_half);
         if (a->softcap) score = tanhf(score / a->softcap) * a->softcap;
         scores[key] = score;
         largest = score > largest || score != score ? score : largest;
     }
 
     int64_t soon = count < FETCHED ? count : FETCHED;
-    for (int64_t key = 0; key < soon; key++) fetch(a->keys, (slot + a->capacity + key) * dimension, dimension, is_half);
+    for (int64_t key = 0; key < soon; key++) fetch(a->keys, (first_key + a->key_capacity + key) * dimension, dimension, is_half);
     float total = 0;
 #pragma omp simd reduction(+ : total)
     for (int64_t key = 0; key < count; key++) {
@@ -150,7 +151,7 @@ INLINE void attend_one(const Attention *a, int64_t row, int64_t head, float *que
     }
     if (a->sinks) total += exponential(a->sinks[head] - largest);
 
-    int64_t begin = 0, values = slot * value_dimension;
+    int64_t begin = 0, values = first_value * value_dimension;
     for (; begin + 4 * LANES <= value_dimension; begin += 4 * LANES)
         weigh(scores, a->values, values + begin, count, value_dimension, sum + begin, 4, is_half);
     for (; begin + LANES <= value_dimension; begin += LANES)
@@ -171,7 +172,7 @@ INLINE void attend_one(const Attention *a, int64_t row, int64_t head, float *que
 /* Every row's query attends to that row's keys. Returns 0, or 1 where memory lacks. */
 int attend(const Attention *a) {
     int failed = 0;
-    int64_t room = a->dimension + a->value_dimension + a->capacity;
+    int64_t room = a->dimension + a->value_dimension + a->key_capacity;
 #pragma omp parallel
     {
         float *query = malloc(sizeof(float) * room);

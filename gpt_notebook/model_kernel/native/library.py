@@ -36,7 +36,7 @@ class _Attention(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("query", "keys", "values", "output", "lengths", "sinks")),
         *((name, c_int64) for name in ("query_head_stride", "query_row_stride", "rows", "heads", "key_heads")),
-        *((name, c_int64) for name in ("capacity", "dimension", "value_dimension", "window")),
+        *((name, c_int64) for name in ("key_capacity", "value_capacity", "dimension", "value_dimension", "window")),
         *((name, c_float) for name in ("scaling", "softcap")),
         ("is_half", c_int32),
     )
@@ -65,8 +65,8 @@ class Library:
         Args:
             call: with the query (1, head, row, dimension), of which its own numbers lie side by side.
             keys: (slot, key head, capacity, dimension), contiguous.
-            values: (slot, key head, capacity, value dimension), contiguous.
-            lengths: (row,), int64: the place of each row's newest key, below the capacity.
+            values: (slot, key head, capacity, value dimension), contiguous; of slots and capacity it may have more or fewer.
+            lengths: (row,), int64: the place of each row's newest key, below both capacities.
 
         Returns:
             (1, row, head, value dimension).
@@ -81,7 +81,7 @@ class Library:
         if (
             query.shape[1] % keys.shape[1]
             or query.shape[3] != keys.shape[3]
-            or values.shape[:3] != keys.shape[:3]
+            or values.shape[1] != keys.shape[1]
             or (sinks is not None and len(sinks) != query.shape[1])
         ):
             message = (
@@ -98,7 +98,7 @@ class Library:
             query.data_ptr(), keys.data_ptr(), values.data_ptr(), output.data_ptr(), lengths.data_ptr(),
             None if sinks is None else sinks.data_ptr(),
             query.stride(1), query.stride(2), rows, heads, keys.shape[1],
-            keys.shape[2], dimension, values.shape[3], call.window or 0,
+            keys.shape[2], values.shape[2], dimension, values.shape[3], call.window or 0,
             1.0 if call.scaling is None else call.scaling, call.softcap or 0.0, query.element_size() == 2,  # noqa: PLR2004
         )  # fmt: skip
         if self._attend(byref(asked)):

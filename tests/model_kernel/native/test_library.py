@@ -121,6 +121,15 @@ def test_row_is_the_same_to_the_bit_with_others_and_with_threads(
         assert torch.equal(alone, together[:, row : row + 1])
 
 
+def test_values_may_have_other_room_than_keys(functions: library.Library) -> None:
+    """Where memory has not sufficed for all tables to grow."""
+    query, keys, values, lengths = case()
+    more = torch.full((len(values) + 2, values.shape[1], CAPACITY + 32, values.shape[3]), torch.nan)
+    more[: len(values), :, :CAPACITY] = values
+    both = [functions.attend(call_of(query), keys, each, lengths) for each in (values, more)]
+    assert torch.equal(*both)
+
+
 def test_nan_stays_nan(functions: library.Library) -> None:
     """Weights that are no numbers must be noticed where tokens are chosen."""
     query, keys, values, lengths = case()
