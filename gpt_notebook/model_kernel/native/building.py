@@ -73,10 +73,9 @@ def build(source: Path, directory: Path, *, load: Callable[[str], object]) -> Bu
         if complaint := _stranger(directory):
             return Built(None, complaint)
         key = _key(source, compiler)
-        path = _kept(directory, key, load)
-        return (
-            Built(path, f"built by {shlex.join(compiler)}") if path else _built(source, directory, key, compiler, load)
-        )
+        if path := _kept(directory, key, load):
+            return Built(path, f"built by {shlex.join(compiler)}")
+        return _built(source, directory, key, compiler, load)
     except OSError as error:
         return Built(None, f"{error.filename or directory}: {error.strerror or error}")
 
@@ -84,7 +83,11 @@ def build(source: Path, directory: Path, *, load: Callable[[str], object]) -> Bu
 def find_compiler() -> list[str]:
     """Return how to call a C compiler, the one that CC names or the first that is there; empty: there is none."""
     named = os.environ.get("CC")
-    for command in [shlex.split(named)] if named else [[name] for name in COMPILERS]:
+    try:
+        commands = [shlex.split(named)] if named else [[name] for name in COMPILERS]
+    except ValueError:  # a quotation mark without its other
+        return []
+    for command in commands:
         if command and (found := shutil.which(command[0])):
             return [found, *command[1:]]
     return []

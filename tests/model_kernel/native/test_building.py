@@ -142,11 +142,12 @@ def test_without_a_compiler_it_is_said_what_to_install(
     assert "install one, such as gcc" in found.said
 
 
+@pytest.mark.parametrize("named", ["no-such-compiler -O2", 'gcc "-O2', "''"])
 def test_compiler_that_is_named_and_not_there_is_named(
-    source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
-    monkeypatch.setenv("CC", "no-such-compiler -O2")
-    assert "CC=no-such-compiler -O2, which is not there" in built(source, builds).said
+    monkeypatch.setenv("CC", named)
+    assert f"CC={named}, which is not there" in built(source, builds).said
 
 
 def test_compiler_may_be_named_with_options(source: Path, builds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
