@@ -175,8 +175,11 @@ class FakeModelKernel:
 def serving(directory: RuntimeDirectory, status: Status | None = None) -> Iterator[FakeModelKernel]:
     """A fake that is found where the launcher looks."""
     directory.create()
-    (directory.path / "token").write_text(TOKEN)
-    (directory.path / "token").chmod(0o600)
+    # In one go: whoever waits for it would take a file that is empty yet for a damaged one, and put a token of its own there.
+    draft = directory.path / f".token-of-{os.getpid()}"
+    draft.write_text(TOKEN)
+    draft.chmod(0o600)
+    draft.rename(directory.path / "token")
     kernel = FakeModelKernel(directory.socket, status)
     directory.write_address(kernel.address)
     try:

@@ -34,17 +34,19 @@ TESTS = Path(__file__).parent
 
 SERVE = textwrap.dedent(
     f"""
-    import dataclasses, os, sys, threading
+    import os, sys
     sys.path[:0] = [{str(TESTS)!r}, {str(identity.PACKAGE.parent)!r}]
     from fake_model_kernel import serving
+    from gpt_notebook import identity
+    from gpt_notebook.protocol import Status
     from gpt_notebook.runtime import RuntimeDirectory
     from gpt_notebook.settings import Settings
 
     directory = RuntimeDirectory.of(Settings.from_environment())
+    status = Status(state="ready", pid=os.getpid(), source_hash=identity.source_hash(), prefix=sys.prefix)
     with directory.lock("server", wait=0) as mine:
         if mine:
-            with serving(directory) as kernel:
-                kernel.status = dataclasses.replace(kernel.status, pid=os.getpid())
+            with serving(directory, status) as kernel:
                 kernel._thread.join()
     """
 )
