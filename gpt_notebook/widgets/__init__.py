@@ -14,6 +14,7 @@
     _fine_tuning_state.py   what it shows                           _fine_tuning_form.py     what is filled in before a job is there
     _fine_tuning_data.py    data, sent to be looked at or trained   _fine_tuning_twin.py     it without a script
     _job_watch.py           a job, followed for all views           _job_reading.py          where that is read
+    _explorers.py           attention panels opened below it
 
 Each panel has a twin of the same name in `labextension/src/widgets/`, from which `static/` is built.
 """

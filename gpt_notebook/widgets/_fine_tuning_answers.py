@@ -21,6 +21,7 @@ from gpt_notebook.job_protocol import CommandName, JobInfo, Preview
 from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import DEFAULT_MODEL, Progress, Tokens
 from gpt_notebook.session import session
+from gpt_notebook.widgets._explorers import Explorers
 from gpt_notebook.widgets._fine_tuning_data import SHOWN_SAMPLES, PreviewData, start
 from gpt_notebook.widgets._fine_tuning_form import Given, fields_named
 from gpt_notebook.widgets._job_watch import JobWatch, News
@@ -47,6 +48,7 @@ class FineTuningAnswers:
         """
         self.memory = Memory()
         self._data = PreviewData()
+        self._explorers = Explorers()
         self._given = given
         self._job = job
         self._begun = begun
@@ -192,6 +194,13 @@ class FineTuningAnswers:
         return {"table": found.values[0], "code": code}
 
     @request
+    def maps(self, *, step: int, text: str, layer: int, head: int) -> dict[str, Any]:
+        """The id of an attention panel with a head of a checkpoint beside the base's; a page that is saved has none."""
+        check({"step": step, "text": text, "layer": layer, "head": head})
+        asked = (text, self.watch().info.model, self._checkpoint(step))
+        return {"widget": self._explorers.open(asked, layer=layer, head=head).model_id}
+
+    @request
     def export_checkpoint(self, *, step: int, directory: str, merged: bool = False) -> Generator[Progress, None, Any]:
         """Write a checkpoint for others."""
         check({"step": step, "directory": directory, "merged": merged})
@@ -205,6 +214,10 @@ class FineTuningAnswers:
         watch = self.watch()
         adapter_management.delete_adapter(watch.info.name, step, force=True)
         watch.look(whole=True)
+
+    def close(self) -> None:
+        """Close what was opened below the panel."""
+        self._explorers.close()
 
     # --- finding what is meant --------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ INITIAL: Mapping[str, Any] = {
     "others": [],
     "probe_step": None,
     "probe_diff": False,
-    "prompt": "",
+    "try_prompt": "",
     "trying": [],
 }
 
@@ -30,10 +30,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """What those parts of the state can be that are words."""
 BELOW = ("learning_rate", "tokens_per_second", "memory", "grad_norm")
 
-MOST_SMOOTHING = 0.999
-MAX_OTHERS = 8
+MOST_SMOOTHING = 0.99
+MAX_OTHERS = 6
 """More curves can't be told apart."""
-MAX_TRIED = 8
+MAX_TRIED = 4
 MAX_STEP = 10**12
 MAX_ID = 200
 """Characters of a job's id."""
@@ -56,7 +56,7 @@ def makes_sense(key: str, value: Any) -> bool:
             found = _is_list(value, MAX_TRIED) and all(map(_is_step, value))
         case "probe_step":
             found = value is None or _is_step(value)
-        case "prompt":
+        case "try_prompt":
             found = isinstance(value, str)
         case "tab" | "axis":
             found = value in CHOICES[key]

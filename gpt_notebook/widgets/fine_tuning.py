@@ -95,6 +95,11 @@ class FineTuningPanel(Panel, bundle="fine_tuning"):
         """Return what answers the views; a widget has methods of its own that are called open and close."""
         return self._answers
 
+    def close(self) -> None:
+        """Take the panel from the page, with the maps that were opened below it; the job goes on."""
+        super().close()
+        self._answers.close()
+
     def valid(self, key: str, value: Any) -> bool:
         """Return whether a value of the state makes sense."""
         return makes_sense(key, value)

@@ -45,6 +45,14 @@ def test_a_form_that_nobody_has_touched_asks_for_what_was_given(form):
 
 
 @pytest.mark.usefixtures("settings")
+def test_templates_for_the_data_are_in_the_form():
+    rows = [{"text": "A fox went out.", "label": "good"}]
+    panel = FineTuningPanel(rows, prompt="Review: {text}", completion=" {label}")
+    assert (panel.state["form"]["prompt"], panel.state["form"]["completion"]) == ("Review: {text}", " {label}")
+    panel.close()
+
+
+@pytest.mark.usefixtures("settings")
 def test_what_has_no_field_holds_all_the_same():
     wanted = Given(data=TEXTS, validation=["held out"], options={"schedule": "cosine", "lora": {"rank": 4, "alpha": 9}})
     asked, _ = wanted.asked({**wanted.form(), "lora_rank": 16})

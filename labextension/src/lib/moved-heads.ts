@@ -4,7 +4,7 @@ import { colorOf, css, sequential, type Span } from "./color.ts";
 import { make } from "./elements.ts";
 import { short } from "./numbers.ts";
 
-interface Head {
+export interface Head {
   layer: number;
   head: number;
 }

@@ -4,7 +4,7 @@
  * Messages are as in `_requests.py`. Knows what is asked and whether somebody answers; what it means is the callers'.
  */
 
-import type { AnyModel } from "@anywidget/types";
+import type { AnyModel, Host } from "@anywidget/types";
 import type { Store } from "../lib/store.ts";
 
 /** Milliseconds of silence after which a view that waits asks whether anybody is there. */
@@ -54,6 +54,7 @@ type Message =
 /** The connection of one view to its panel; it ends with the signal that it was made with. */
 export class Panel {
   readonly #model: AnyModel;
+  readonly #host: Host | undefined;
   readonly #view = randomName();
   readonly #open = new Map<string, Open>();
   readonly #listeners = new Set<() => void>();
@@ -67,8 +68,9 @@ export class Panel {
   #unanswered = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(model: AnyModel, signal: AbortSignal) {
+  constructor(model: AnyModel, signal: AbortSignal, host?: Host) {
     this.#model = model;
+    this.#host = host;
     this.#signal = signal;
     if (signal.aborted) return;
     const receive = (message: Message, buffers: DataView[]) => this.#receive(message, buffers);
@@ -141,6 +143,18 @@ export class Panel {
       this.#send(id);
       if (this.#open.size === 1) this.#watch();
     });
+  }
+
+  /** Whether the view of another panel can be shown in this one's; before anywidget 0.10 it can't. */
+  get embeds(): boolean {
+    return this.#host !== undefined;
+  }
+
+  /** Shows the view of another panel, which Python names by its id, in an element until the signal ends it. */
+  async embed(id: string, element: HTMLElement, signal: AbortSignal): Promise<void> {
+    const widget = await this.#host!.getWidget(`anywidget:${id}`);
+    signal.throwIfAborted();
+    await widget.render({ el: element, signal });
   }
 
   #send(id: string): void {
@@ -223,8 +237,8 @@ function randomName(): string {
 }
 
 /** Connects a view to its panel until the signal ends it. */
-export function connect(model: AnyModel, signal: AbortSignal): Panel {
-  return new Panel(model, signal);
+export function connect(model: AnyModel, signal: AbortSignal, host?: Host): Panel {
+  return new Panel(model, signal, host);
 }
 
 /** Keeps a store and the widget's trait `state` the same until the signal ends it; keys that the store lacks stay out. */

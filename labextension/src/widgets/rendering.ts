@@ -15,10 +15,10 @@ export interface Shown {
 
 /** Returns a widget's module, whose views are made by `show`. Each has its own connection; what they share is the widget's state. */
 export function rendering<State extends object>(initial: State, show: (panel: Panel, store: Store<State>) => Shown) {
-  function render({ model, el, signal }: RenderProps): () => void {
+  function render({ model, el, signal, host }: RenderProps): () => void {
     const ending = new AbortController();
     signal?.addEventListener("abort", () => ending.abort(), { once: true });
-    const panel = connect(model as AnyModel, ending.signal);
+    const panel = connect(model as AnyModel, ending.signal, host);
     const store = new Store<State>(initial);
     shareState(model as AnyModel, store, ending.signal);
     const shown = show(panel, store);

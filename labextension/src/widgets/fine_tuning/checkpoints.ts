@@ -7,7 +7,7 @@ import { checkpointTable } from "./checkpoint-table.ts";
 import { exportForm } from "./exporting.ts";
 import { bestStep, chosenSteps, stepName } from "./model-strings.ts";
 import { movedHeads } from "./moved.ts";
-import { type TryingView, tryingView } from "./trying.ts";
+import { MOST_TRIED, type TryingView, tryingView } from "./trying.ts";
 import type { Context, View } from "./view.ts";
 
 /** Of very many checkpoints the newest ones are listed, and the best. */
@@ -36,7 +36,7 @@ export function checkpointsView(context: Context): CheckpointsView {
   function choose(step: number, alone: boolean): void {
     const now = chosen();
     const next = alone ? [step] : now.includes(step) ? now.filter((each) => each !== step) : [...now, step];
-    store.set({ trying: next.sort((first, second) => first - second) });
+    store.set({ trying: next.slice(-MOST_TRIED).sort((first, second) => first - second) });
   }
 
   const close = (): boolean => {
@@ -79,7 +79,7 @@ export function checkpointsView(context: Context): CheckpointsView {
     });
   };
 
-  const text = (): string => store.get().prompt || history.info?.options.probes[0] || SOME_TEXT;
+  const text = (): string => store.get().try_prompt || history.info?.options.probes[0] || SOME_TEXT;
   const actions = [
     button("compare with base", { does: "let the chosen one and the base go on from the same prompt", press: () => trying.compare(one()) }),
     button("heads moved", {

@@ -1,10 +1,10 @@
-/** Which heads' attention a checkpoint has moved from the base, on one text: a table by layer and head, and code to look closer. */
+/** Which heads' attention a checkpoint has moved from the base, on one text: a table by layer and head that opens their maps. */
 
 import { Latest } from "../../lib/asking.ts";
 import { sequential } from "../../lib/color.ts";
 import { button, make } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
-import { gridOf, ranked } from "../../lib/moved-heads.ts";
+import { gridOf, type Head, ranked } from "../../lib/moved-heads.ts";
 import { isCancelled, progressText } from "../../lib/notices.ts";
 import { short } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
@@ -20,7 +20,9 @@ export function movedHeads(
   signal: AbortSignal,
 ): HTMLElement {
   const latest = new Latest();
-  signal.addEventListener("abort", () => latest.end(), { once: true });
+  const looking = new Latest();
+  const maps = make("div");
+  signal.addEventListener("abort", () => (latest.end(), looking.end()), { once: true });
   const waits = make("p", { class: "gpt-explains", role: "status" }, "reading the text with both …");
   const quoted = make("bdi", {}, `“${visible(question.text)}”`);
   const about = make("p", { class: "gpt-explains" }, "how far each head’s attention is from the base’s, on ", quoted);
@@ -45,14 +47,32 @@ export function movedHeads(
     const span = { low: 0, high: first[0]?.value || 1, log: false };
     const scale = legend();
     scale.show({ title: "Jensen-Shannon divergence, nats", span, scale: sequential(dark()) });
-    const words = first.map(({ layer, head, value }) => `L${layer} H${head} ${short(value, 3)}`).join(", ");
-    const open = (): void => copy(code);
+    const names = first.map(({ layer, head, value }) => {
+      const says = `L${layer} H${head} ${short(value, 3)}`;
+      const does = `look at layer ${layer} head ${head}, before and after`;
+      return source.maps === undefined ? `${says} ` : button(says, { does, press: () => look({ layer, head }) });
+    });
     into.replaceChildren(
-      gridOf(table, span, dark(), { layer: -1, head: -1 }, open),
+      gridOf(table, span, dark(), { layer: -1, head: -1 }, source.maps === undefined ? () => copy(code) : look),
       scale.element,
-      make("p", { class: "gpt-explains" }, `moved most: ${words}`),
-      make("p", { class: "gpt-explains" }, `To look at the maps of ${stepName(question.step)} and the base, run this in a cell:`),
-      button(code, { does: "copy this code, which opens the attention panel", class: "gpt-example", press: open }),
+      make("p", { class: "gpt-explains gpt-moved-most" }, "moved most: ", ...names),
+      maps,
+      make("p", { class: "gpt-explains" }, `The maps of ${stepName(question.step)} and the base in a cell of their own:`),
+      button(code, { does: "copy this code, which opens the attention panel", class: "gpt-example", press: () => copy(code) }),
+    );
+  }
+
+  /** Opens the attention panel at a head; one that is open already goes there. */
+  function look(head: Head): void {
+    const opened = make("div", { class: "gpt-moved-maps" });
+    maps.replaceChildren(make("p", { class: "gpt-explains", role: "status" }, "opening the maps …"));
+    looking.run(
+      (ending) => source.maps!({ ...question, ...head }, opened, { signal: ending }),
+      () => maps.replaceChildren(opened),
+      (error) => {
+        maps.replaceChildren();
+        failed(error);
+      },
     );
   }
   return element;

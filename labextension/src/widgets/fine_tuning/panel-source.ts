@@ -8,6 +8,12 @@ export function panelSource(panel: Panel): Source {
   const ask: Ask = (method, params, onPart, signal) => panel.request(method, params, { signal, onPart });
   return {
     ...sourceFrom(ask),
+    ...(panel.embeds && {
+      async maps(question, element, { signal }) {
+        const { result } = await ask("maps", { ...question }, () => undefined, signal);
+        await panel.embed((result as { widget: string }).widget, element, signal);
+      },
+    }),
     async start(onProgress, { signal }) {
       await ask("start", {}, (part) => onProgress(progressOf(part)), signal);
     },

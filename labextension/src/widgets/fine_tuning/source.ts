@@ -148,8 +148,10 @@ export interface Source {
   command(question: { command: CommandName; value?: number }, options: Options): Promise<Told>;
   /** Streams what a model string makes of a prompt. */
   generate(question: Prompted, onText: (text: Streamed) => void, options: Options): Promise<Streamed>;
-  /** How far each head's attention has moved from the base: (layer, head), nats; and the code that shows the maps. */
+  /** How far each head's attention has moved from the base: (layer, head), nats; and the code that opens the attention panel. */
   moved(question: { step: number; text: string }, onProgress: (progress: Progress) => void, options: Options): Promise<Moved>;
+  /** Shows the attention panel in an element, with a head of a checkpoint beside the base's; ends with the signal. */
+  maps?(question: { step: number; text: string; layer: number; head: number }, element: HTMLElement, options: Options): Promise<void>;
   /** Writes a checkpoint for others; returns what was written. */
   exportCheckpoint(question: Exporting, onProgress: (progress: Progress) => void, options: Options): Promise<Exported>;
   remove(question: { step: number }, options: Options): Promise<void>;

@@ -20,7 +20,7 @@ export interface State {
   probe_step: number | null;
   probe_diff: boolean;
   /** The prompt that checkpoints are tried with, and what is tried: steps, 0 is the base. */
-  prompt: string;
+  try_prompt: string;
   trying: number[];
 }
 
@@ -35,6 +35,6 @@ export const INITIAL: State = {
   others: [],
   probe_step: null,
   probe_diff: false,
-  prompt: "",
+  try_prompt: "",
   trying: [],
 };

@@ -14,7 +14,7 @@ const TEMPERATURE = 0.8;
 /** All are tried with the same one, so that what differs is the model. */
 const SEED = 0;
 /** More could not be read beside each other. */
-const MOST = 4;
+export const MOST_TRIED = 4;
 
 export interface TryingView extends View {
   /** Puts the focus into the prompt. */
@@ -29,7 +29,8 @@ export function tryingView({ store, source, history, living, failed }: Context):
   let replayed = false;
   const says = told("the prompt that checkpoints are tried with", "Ctrl+Enter");
   const prompt = make("textarea", { class: "gpt-input gpt-prompt", rows: 2, placeholder: "a prompt to try", ...says });
-  const go = button("try", { does: "let the chosen ones go on from the prompt", key: "Ctrl+Enter", class: "gpt-primary", press: () => run() });
+  const does = `let the chosen ones go on from the prompt: ${LENGTH} tokens at most, temperature ${TEMPERATURE}, the same seed for each`;
+  const go = button("try", { does, key: "Ctrl+Enter", class: "gpt-primary", press: () => run() });
   const stop = button("stop", { does: "stop generating", press: () => end() });
   stop.hidden = true;
   const results = make("div", { class: "gpt-results" });
@@ -37,12 +38,12 @@ export function tryingView({ store, source, history, living, failed }: Context):
   const element = make("div", { class: "gpt-trying" }, prompt, tools, results);
   prompt.readOnly = !living;
 
-  const promptOf = (): string => store.get().prompt || history.info?.options.probes[0] || "";
+  const promptOf = (): string => store.get().try_prompt || history.info?.options.probes[0] || "";
   const show = (): void => {
     const { info } = history;
     element.hidden = info === null || info.checkpoints.length === 0 || (!living && !results.hasChildNodes());
     if (info === null) return;
-    const names = chosenSteps(info, store.get().trying).slice(0, MOST).map(stepName).join(", ");
+    const names = chosenSteps(info, store.get().trying).slice(0, MOST_TRIED).map(stepName).join(", ");
     const text = `try ${names}`;
     if (go.textContent !== text) go.textContent = text;
   };
@@ -61,9 +62,9 @@ export function tryingView({ store, source, history, living, failed }: Context):
     const asking = new AbortController();
     asked = asking;
     stop.hidden = false;
-    const wanted = chosenSteps(info, store.get().trying).slice(0, MOST);
+    const wanted = chosenSteps(info, store.get().trying).slice(0, MOST_TRIED);
     // What was tried is a part of what the panel shows, and so of a page that is saved.
-    store.set({ prompt: text, trying: wanted });
+    store.set({ try_prompt: text, trying: wanted });
     results.replaceChildren();
     const all = wanted.map((step) => {
       const said = make("div", { class: "gpt-result-text", dir: "auto" });
@@ -81,7 +82,7 @@ export function tryingView({ store, source, history, living, failed }: Context):
 
   /** Shows what was tried before a page was saved. */
   function replay(): void {
-    const { prompt: tried, trying: steps } = store.get();
+    const { try_prompt: tried, trying: steps } = store.get();
     replayed = true;
     if (!living && tried !== "" && steps.length > 0) run();
   }
@@ -126,14 +127,14 @@ export function tryingView({ store, source, history, living, failed }: Context):
   const showPrompt = (): void => {
     if (document.activeElement !== prompt) prompt.value = promptOf();
   };
-  endings.listen(prompt, "change", () => store.set({ prompt: prompt.value }));
+  endings.listen(prompt, "change", () => store.set({ try_prompt: prompt.value }));
   endings.listen(prompt, "keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey || event.shiftKey)) return;
     event.preventDefault();
-    store.set({ prompt: prompt.value });
+    store.set({ try_prompt: prompt.value });
     run();
   });
-  endings.add(store.on(["prompt"], showPrompt), store.on(["trying"], show), end);
+  endings.add(store.on(["try_prompt"], showPrompt), store.on(["trying"], show), end);
   return {
     element,
     update() {
