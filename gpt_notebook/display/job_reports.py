@@ -18,7 +18,7 @@ SHOWN_STEPS = 6
 
 REASONS = {
     "user": "",
-    "stopped": "stopped with what there was",
+    "stopped": "stopped, and kept",
     "early_stopping": "stopped early: no better validation came",
     "disk_full": "the disk is full",
     "oom": "out of memory",

@@ -10,8 +10,8 @@ from gpt_notebook.fine_tuning.curve import Curve
 from gpt_notebook.fine_tuning.marks import Mark
 from gpt_notebook.job_protocol import JobInfo
 
-STOPS = {"paused": "paused", "failed": "failed"}
-"""States that are marked where the job could go on, and how."""
+STOPS = ("paused", "failed", "cancelled")
+"""States that are marked, where the job had come to."""
 
 
 def drawn(curve: Curve, info: JobInfo) -> TrainingCurves:
@@ -40,7 +40,7 @@ def _checked(mark: Mark) -> Checked:
 def _word(mark: Mark) -> str:
     if mark["kind"] == "out_of_memory":
         return "out of memory"
-    return STOPS.get(mark["state"], "") if mark["kind"] == "state" else ""
+    return mark["state"] if mark["kind"] == "state" and mark["state"] in STOPS else ""
 
 
 def _is_number(loss: float | None) -> bool:

@@ -1,13 +1,13 @@
 """What the views of a fine-tuning panel can ask, and what they are answered.
 
-The twin of `labextension/src/widgets/fine_tuning/source.ts`, which says what each answer is. Looking starts no model kernel;
-what somebody has pressed a button for does, where it needs one.
+The twin of `labextension/src/widgets/fine_tuning/source.ts`, which says what each answer is. Looking at a job starts no model
+kernel; a form does, which shows what a model would see of the data, and so does a button that needs one.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from gpt_notebook import adapter_management, api, arguments, launcher
@@ -24,6 +24,7 @@ from gpt_notebook.session import session
 from gpt_notebook.widgets._explorers import Explorers
 from gpt_notebook.widgets._fine_tuning_data import SHOWN_SAMPLES, PreviewData, start
 from gpt_notebook.widgets._fine_tuning_form import Given, fields_named
+from gpt_notebook.widgets._fine_tuning_state import MAX_OTHERS
 from gpt_notebook.widgets._job_watch import JobWatch, News
 from gpt_notebook.widgets._parameters import check
 from gpt_notebook.widgets._questions import Memory, question
@@ -31,6 +32,8 @@ from gpt_notebook.widgets._requests import Teller, request, standing
 
 MAX_JOBS = 200
 """Of all jobs there are the newest so many can be chosen."""
+MOST_LISTED = 6
+"""Steps that an error lists."""
 
 
 class FineTuningAnswers:
@@ -69,7 +72,9 @@ class FineTuningAnswers:
         if found is None:
             found = JobWatch(info or job_records.find(wanted))
             # What was looked at earlier and is not shown any more can be read again.
-            kept = {id_: each for id_, each in self._watches.items() if each.followed or id_ == self._job()}
+            rest = [id_ for id_, each in self._watches.items() if not each.followed and id_ != self._job()]
+            forgotten = rest[: max(0, len(rest) - MAX_OTHERS)]
+            kept = {id_: each for id_, each in self._watches.items() if id_ not in forgotten}
             self._watches = {**kept, found.info.id: found}
         return found
 
@@ -100,7 +105,7 @@ class FineTuningAnswers:
         """A job's curve, as it is now; it is long, and not remembered."""
         check({"job": job})
         with session.starting_none():
-            watch = self._watches.get(job) or JobWatch(job_records.find(job))
+            watch = self.watch(job)
             watch.look(whole=True)
             return watch.news()
 
@@ -234,14 +239,23 @@ class FineTuningAnswers:
         info = watch.info
         steps = [each.step for each in info.checkpoints]
         if info.result is None or step not in steps:
-            known = f"there is {', '.join(map(str, steps))}" if steps else "there is none yet"
-            message = f"{info.name} has no checkpoint {step}: {known}"
+            message = f"{info.name} has no checkpoint of step {step}: {_listed(steps)}"
             raise InvalidRequest(message, param="step")
         return f"{info.result}:{step}"
 
 
+def _listed(steps: Sequence[int]) -> str:
+    """Return which checkpoints there are; of many the first and the last."""
+    if not steps:
+        return "there is none yet"
+    shown = [f"{step:,}" for step in steps]
+    if len(shown) > MOST_LISTED:
+        shown = [*shown[: MOST_LISTED - 1], "…", shown[-1]]
+    return f"there {'is that' if len(steps) == 1 else 'are those'} of {', '.join(shown)}"
+
+
 def _models() -> list[str]:
-    """Return the models that can be trained, loaded ones first; those that are bundled where no model kernel runs."""
+    """Return the models that can be chosen: loaded ones first, and of a machine without a model kernel those that any has."""
     known: list[str] = []
     with contextlib.suppress(GptNotebookError):
         found = session.ask(lambda client: client.models())

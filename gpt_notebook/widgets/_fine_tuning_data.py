@@ -59,7 +59,8 @@ class PreviewData:
         return found, taken
 
     def _preview(self, asked: Asked, samples: int) -> tuple[Preview, Sample]:
-        key = tuple(sorted(asked.columns.items()))
+        # A share of the data is kept apart by the model kernel; validation data of their own are sent as well.
+        key = (*sorted(asked.columns.items()), asked.validation is not None)
         with self._lock:
             known = self._sent.get(key)
             if known is None or time.monotonic() >= known.stale_at:

@@ -103,10 +103,10 @@ class AskedReading:
 
 
 def reading_of(known: JobInfo, *, after: int) -> Reading:
-    """Return what tells of a job from behind an event on.
+    """Return what tells of a job from behind an event on: its directory, also under another name, or the model kernel.
 
     Raises:
-        JobNotFound: its files were on this machine, and are there no more.
+        JobNotFound: nobody knows the job.
     """
     place = JobDirectory(Path(known.directory))
     with contextlib.suppress(GptNotebookError):

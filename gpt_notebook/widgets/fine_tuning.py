@@ -6,6 +6,7 @@ What its views can ask is in `_fine_tuning_answers.py`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OF_DATA = ("model", "name", "validation", *COLUMNS)
+_OWN = ("job", "form")
+"""What of the state is no argument: it comes from the data."""
 
 
 class FineTuningPanel(Panel, bundle="fine_tuning"):
@@ -56,7 +59,7 @@ class FineTuningPanel(Panel, bundle="fine_tuning"):
             InvalidRequest: data or an option make no sense; says what was probably meant.
             JobNotFound: there is no job of that name.
         """
-        state = {name: options.pop(name) for name in INITIAL if name in options and name not in ("job", "form")}
+        state = {name: options.pop(name) for name in INITIAL if name in options and name not in _OWN}
         info = _job(data)
         given = _given(data, options) if info is None else None
         if info is not None and options:
@@ -89,7 +92,11 @@ class FineTuningPanel(Panel, bundle="fine_tuning"):
         Raises:
             InvalidRequest: a field makes no sense, or the panel is of a job and has no data.
         """
-        return Preview.of(self._answers.previewed(self.state["form"] or {}, samples=samples)[0])
+        found, taken = self._answers.previewed(self.state["form"] or {}, samples=samples)
+        if taken.sampled is not None:
+            note = f"of {taken.rows:,} rows {taken.sampled:,} were looked at, evenly spread"
+            found = dataclasses.replace(found, warnings=(note, *found.warnings))
+        return Preview.of(found)
 
     def answering(self) -> object:
         """Return what answers the views; a widget has methods of its own that are called open and close."""
@@ -98,7 +105,8 @@ class FineTuningPanel(Panel, bundle="fine_tuning"):
     def close(self) -> None:
         """Take the panel from the page, with the maps that were opened below it; the job goes on."""
         super().close()
-        self._answers.close()
+        if "_answers" in vars(self):  # One that was refused is closed as well, by Python.
+            self._answers.close()
 
     def valid(self, key: str, value: Any) -> bool:
         """Return whether a value of the state makes sense."""
@@ -192,8 +200,8 @@ def _given(data: Any, options: Mapping[str, Any]) -> Given:
     Raises:
         InvalidRequest: they don't.
     """
-    known = (*_OF_DATA, *Options.__annotations__, *INITIAL)
-    if unknown := [name for name in options if name not in known or name in ("job", "form")]:
+    known = tuple(name for name in (*_OF_DATA, *Options.__annotations__, *INITIAL) if name not in _OWN)
+    if unknown := [name for name in options if name not in known]:
         raise InvalidRequest(unknown_name("option", unknown[0], known), param=unknown[0])
     given = Given(
         data=_again(data),
@@ -215,4 +223,4 @@ def _again(data: Any) -> Any:
 def _unfit(name: str, info: JobInfo) -> str:
     if name in (*_OF_DATA, *Options.__annotations__):
         return f"{info.name} has its options already: leave out {name}="
-    return unknown_name("option", name, INITIAL)
+    return unknown_name("option", name, [each for each in INITIAL if each not in _OWN])

@@ -10,8 +10,10 @@ from typing import Any
 class FakeComm:
     """What a widget sends is kept; `receive` is what the browser sends."""
 
-    def __init__(self, *, comm_id: str = "panel", data: Any = None, **_: Any) -> None:
-        self.comm_id = comm_id
+    _numbers = itertools.count()
+
+    def __init__(self, *, comm_id: str | None = None, data: Any = None, **_: Any) -> None:
+        self.comm_id = comm_id or f"panel{next(self._numbers)}"
         self.kernel = "a notebook kernel"
         self.opened = data
         self.closed = False

@@ -121,6 +121,21 @@ def test_a_preview_of_very_many_rows_is_of_a_sample_and_says_so(engine, built):
     found = view.result("preview", form=panel.state["form"])
     assert found["rows"] == 20_000
     assert found["preview"]["rows"] == found["sampled"] == 5000
+    (note, *_) = panel.preview(samples=1).warnings
+    assert note == "of 20,000 rows 5,000 were looked at, evenly spread"
+
+
+@pytest.mark.parametrize("first", [None, 0.5])
+def test_a_preview_is_of_the_validation_data_that_the_form_asks_for(model_kernel, fake_jobs, built, monkeypatch, first):
+    """Data of their own, or a share once somebody has written one, in whichever order they are tried."""
+    monkeypatch.setattr(_fine_tuning_data, "FRESH", 1000)
+    panel = FineTuningPanel(TEXTS, validation=["An owl slept."])
+    view = View(panel)
+    asked = []
+    for share in (first, 0.5 if first is None else None):
+        view.result("preview", form={**panel.state["form"], "validation": share})
+        asked.append(fake_jobs.requests("preview")[-1]["validation"] is not None)
+    assert asked == [first is None, first is not None]
 
 
 def test_a_preview_of_data_that_were_changed_in_place_is_of_what_they_are_now(engine, built, monkeypatch):

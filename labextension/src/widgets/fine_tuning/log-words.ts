@@ -1,20 +1,21 @@
 /** What has happened to a job, in words. */
 
 import { byteSize } from "../../lib/byte-sizes.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted } from "../../lib/numbers.ts";
 import { compact } from "../../lib/ticks.ts";
-import type { CommandName, Reason } from "../../protocol.ts";
+import { type CommandName, ENDED, type JobInfo, type Reason } from "../../protocol.ts";
+import type { History } from "./history.ts";
 import { lossText } from "./measures.ts";
 import type { Mark } from "./source.ts";
 
 const REASONS: Record<Reason, string> = {
-  user: "as asked",
+  user: "",
   stopped: "stopped, and kept",
   early_stopping: "stopped early: no better validation came",
   disk_full: "the disk is full",
-  oom: "the memory does not suffice",
-  died: "its process ended without a word",
-  not_finite: "the loss is no number any more",
+  oom: "out of memory",
+  died: "its process has died",
+  not_finite: "its loss is no number any more",
   error: "an error",
   forgotten: "deleted",
 };
@@ -31,7 +32,7 @@ export const COMMAND_WORDS: Record<CommandName, { name: string; doing: string }>
 
 /** A state with its reason, where it has one: "failed: the disk is full". */
 export function stateWords(state: string, reason: string | null): string {
-  const words = reason === null || reason === "user" ? "" : (REASONS[reason as Reason] ?? reason.replaceAll("_", " "));
+  const words = reason === null ? "" : (REASONS[reason as Reason] ?? reason.replaceAll("_", " "));
   return words === "" ? state : `${state}: ${words}`;
 }
 
@@ -47,7 +48,7 @@ export function markWords(mark: Mark): string {
     case "command":
       return command(mark);
     case "out_of_memory":
-      return `the memory did not suffice: from now on ${samples(mark.micro_batch_size)} at a time, ${grouped(mark.accumulation)} times a step`;
+      return `the memory did not suffice: from now on ${counted(mark.micro_batch_size, "sample")} at a time, ${counted(mark.accumulation, "time")} a step`;
     case "note":
       return mark.message;
   }
@@ -68,6 +69,28 @@ function command({ command: name, value, obeyed, message }: Extract<Mark, { kind
   return obeyed ? `told to ${words}` : `could not ${words}${message === null ? "" : `: ${message}`}`;
 }
 
-function samples(count: number): string {
-  return `${grouped(count)} sample${count === 1 ? "" : "s"}`;
+/** What stands where a job has no checkpoints. */
+export function noCheckpointsWords({ info, marks, gone }: Pick<History, "marks" | "gone"> & { info: JobInfo }, living: boolean): string {
+  if (gone !== null) return "The job was deleted, and its checkpoints with it.";
+  if (marks.some(({ kind }) => kind === "checkpoint")) return "None of its checkpoints is left.";
+  if (ENDED.includes(info.state)) return "The job ended before its first checkpoint.";
+  if (!living) return "There was no checkpoint when the page was saved.";
+  return "The first checkpoint comes with the first validation, or after about a minute.";
+}
+
+/** What stands where a job has no probes. */
+export function noProbesWords({ info, gone }: Pick<History, "gone"> & { info: JobInfo | null }, living: boolean): string {
+  if (info === null) return "";
+  if (info.options.probes.length === 0) return "This job has no probes. Give it prompts with probes=[…], to see how what it makes of them changes.";
+  if (gone !== null || ENDED.includes(info.state)) return "No probes were made.";
+  return living ? "The probes come before the first step." : "There were no probes when the page was saved.";
+}
+
+/** What the log does not show: how many lines, and how many marks and probes of a long history. */
+export function leftOutWords(lines: number, omitted: number): string {
+  const parts = [
+    lines > 0 ? `${counted(lines, "earlier line is", "earlier lines are")} left out` : "",
+    omitted > 0 ? `${counted(omitted, "mark or probe", "marks and probes")} of a long history ${omitted === 1 ? "is" : "are"} left out` : "",
+  ];
+  return parts.filter(Boolean).join("; ");
 }
