@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { numberOf, wrongFields, wrongNumber } from "../src/widgets/fine_tuning/form-checks.ts";
-import { fieldOf, FIELDS, type FieldName } from "../src/widgets/fine_tuning/form-fields.ts";
+import { fieldOf, FIELDS, type FieldName, otherwiseOf } from "../src/widgets/fine_tuning/form-fields.ts";
 import type { Form } from "../src/widgets/fine_tuning/source.ts";
 
 const FORM: Form = {
@@ -43,6 +43,10 @@ test("fields that don't go together are named where one is to be changed", () =>
 });
 
 test("an error finds the field that it is about", () => {
-  const found = ["lora.rank", "lora_rank", "validation_share", "options.epochs", "prompt", "data", null].map(fieldOf);
-  assert.deepEqual(found, ["lora_rank", "lora_rank", "validation", "epochs", "prompt", null, null]);
+  const found = ["lora_rank", "prompt", "data", "toString", null].map(fieldOf);
+  assert.deepEqual(found, ["lora_rank", "prompt", null, null, null]);
+});
+
+test("an empty field says what the job then chooses: the validation data, where some were given", () => {
+  assert.deepEqual([otherwiseOf("validation", false), otherwiseOf("validation", true), otherwiseOf("seed", true)], ["none", "the validation data given", "0"]);
 });

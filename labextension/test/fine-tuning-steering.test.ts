@@ -105,9 +105,9 @@ test("what a job can be told depends on its state", () => {
 
 test("numbers are checked before they are sent, with what to write instead", () => {
   assert.equal(wrongRate("2e-4"), null);
-  for (const text of ["", "fast", "-1", "0", "3"]) assert.match(wrongRate(text)!, /2e-4/);
+  for (const text of ["", "fast", "-1", "0", "3", "0x10", "0,1", "Infinity"]) assert.match(wrongRate(text)!, /2e-4/);
   assert.equal(wrongSteps("1,200", 140), null);
   assert.match(wrongSteps("140", 140)!, /140 steps are done already/);
-  assert.match(wrongSteps("12.5", 1)!, /no whole number/);
+  for (const text of ["", "12.5", "1,2", "12,", "0x10", "1_000"]) assert.match(wrongSteps(text, 1)!, /no whole number/);
   assert.match(wrongSteps("1e13", 1)!, /more steps/);
 });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byteSize } from "../src/lib/byte-sizes.ts";
-import type { JobInfo } from "../src/protocol.ts";
+import type { JobInfo, Preview } from "../src/protocol.ts";
 import { usedAs } from "../src/widgets/fine_tuning/header.ts";
-import { markWords, stateWords } from "../src/widgets/fine_tuning/log-words.ts";
+import { leftOutWords, markWords, noCheckpointsWords, noProbesWords, stateWords } from "../src/widgets/fine_tuning/log-words.ts";
 import { chosenSteps, modelAt, triable } from "../src/widgets/fine_tuning/model-strings.ts";
+import { lengthWords } from "../src/widgets/fine_tuning/preview.ts";
 import type { Mark } from "../src/widgets/fine_tuning/source.ts";
 
 type Unplaced = Mark extends infer Each ? (Each extends Mark ? Omit<Each, "number" | "step" | "seconds"> : never) : never;
@@ -54,4 +55,38 @@ test("the best checkpoint is chosen while nobody chooses, and one that is gone i
 test("what was made is used as its best", () => {
   assert.equal(usedAs(job({})), "gpt2+pip:best");
   assert.equal(usedAs(job({ checkpoints: [checkpoint(7)] })), "gpt2+pip");
+});
+
+test("what the log leaves out is counted: lines by themselves, marks and probes of a long history together", () => {
+  assert.equal(leftOutWords(0, 0), "");
+  assert.equal(leftOutWords(1, 0), "1 earlier line is left out");
+  assert.equal(leftOutWords(1_200, 2), "1,200 earlier lines are left out; 2 marks and probes of a long history are left out");
+});
+
+test("why there are no checkpoints depends on what has become of the job", () => {
+  const says = (state: JobInfo["state"], kinds: Mark["kind"][] = [], living = true, gone: string | null = null): string =>
+    noCheckpointsWords({ info: job({ state }), marks: kinds.map((kind) => ({ kind }) as Mark), gone }, living);
+  assert.match(says("running"), /^The first checkpoint comes/);
+  for (const state of ["failed", "cancelled"] as const) assert.equal(says(state), "The job ended before its first checkpoint.");
+  assert.equal(says("succeeded", ["checkpoint"]), "None of its checkpoints is left.");
+  assert.equal(says("running", [], true, "deleted"), "None of its checkpoints is left.");
+  assert.equal(says("running", [], false), "There was no checkpoint when the page was saved.");
+});
+
+test("why there are no probes depends on what has become of the job", () => {
+  const says = (state: JobInfo["state"], probes: string[], living = true, gone: string | null = null): string =>
+    noProbesWords({ info: job({ state, options: { probes } as unknown as JobInfo["options"] }), gone }, living);
+  assert.match(says("running", []), /has no probes/);
+  assert.equal(says("running", ["a"]), "The probes come before the first step.");
+  for (const [state, gone] of [["failed", null], ["cancelled", null], ["running", "deleted"]] as const) assert.equal(says(state, ["a"], true, gone), "No probes were made.");
+  assert.equal(says("queued", ["a"], false), "There were no probes when the page was saved.");
+});
+
+test("one of each kind is counted as one", () => {
+  const one = { samples: 1, tokens: 1, counted: 1, lengths: [1, 1, 1, 1, 1], max_length: 1, cut: 1, dropped: 1, split: 1, validation_samples: 1 } as unknown as Preview;
+  assert.equal(
+    lengthWords(one).join(""),
+    "1 sample, 1 token, of which 1 is learnt; 1 to 1 token long, half of them up to 1; 1 text longer than 1 is split; " +
+      "1 sample loses what is beyond 1 token; 1 row is dropped; 1 sample is for validation.",
+  );
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { float32Text, grouped, percent, short } from "../src/lib/numbers.ts";
+import { counted, float32Text, grouped, percent, short } from "../src/lib/numbers.ts";
 
 test("a float32 is written as the shortest decimal that is it again, as NumPy writes it", () => {
   assert.equal(float32Text(Math.fround(0.1)), "0.1");
@@ -24,4 +24,9 @@ test("percentages have the decimals they need", () => {
   assert.deepEqual([1, 0.412, 0.0312, 0.0001].map(percent), ["100 %", "41 %", "3.1 %", "0.010 %"]);
   assert.deepEqual([0, 4e-6, 6e-6].map(percent), ["0.000 %", "< 0.001 %", "0.001 %"]);
   assert.equal(grouped(1024), "1,024");
+});
+
+test("what is counted is named in the plural unless it is one", () => {
+  assert.deepEqual([0, 1, 1_024].map((count) => counted(count, "row")), ["0 rows", "1 row", "1,024 rows"]);
+  assert.deepEqual([1, 2].map((count) => counted(count, "is", "are")), ["1 is", "2 are"]);
 });

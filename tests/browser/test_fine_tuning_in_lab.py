@@ -36,9 +36,9 @@ JOB = "gpt.job('owls')"
 class View:
     """One panel on the page."""
 
-    def __init__(self, page, number=0):
+    def __init__(self, page, element=None):
         self.page = page
-        self.element = page.locator(".gpt-fine-tuning").nth(number)
+        self.element = element or page.locator(".gpt-fine-tuning").first
         self.state = self.element.locator(".gpt-state")
         self.notice = self.element.locator(".gpt-notice").first
         self.sign = self.element.locator(".gpt-unreachable")
@@ -95,12 +95,14 @@ def test_a_training_is_watched_steered_and_tried_whatever_dies_in_between(lab, p
     assert page.console_errors == []
     lose_the_notebook_kernel(lab, view)
     lose_the_model_kernel(lab, view)
-    end(lab, view)
+    steer_from_two_panels(lab, view)
+    finish(lab, view)
     compare_with_the_base(view)
+    look_at_a_head_that_has_moved(view)
     # That the view of a notebook kernel that is gone has no widget any more, the page is told by JupyterLab.
     assert [error for error in page.console_errors if "widget model not found" not in error] == []
     assert page.asked_elsewhere == []
-    for theme, width in (("Light", 1400), ("Dark", 1400), ("Light", 620)):
+    for theme, width in (("Light", 1400), ("Dark", 1400), ("Light", 620), ("Dark", 420)):
         looks_right(view, theme, width)
 
 
@@ -165,14 +167,40 @@ def lose_the_model_kernel(lab, view):
     assert is_complete(view.drawn)
 
 
-def end(lab, view):
-    """The curve has every step that was recorded, once."""
-    view.press("end it now, and keep what it has learnt")
-    expect(view.state).to_have_text("succeeded: stopped, and kept")
+def steer_from_two_panels(lab, view):
+    """What one panel is told, the other shows."""
+    page = view.page
+    lab.command(page, "notebook:insert-cell-below")
+    cell = page.locator(".jp-CodeCell.jp-mod-active")
+    cell.locator(".cm-content").click()
+    page.keyboard.insert_text(f"{JOB}.panel()")
+    page.keyboard.press("Control+Enter")
+    other = View(page, cell.locator(".gpt-fine-tuning"))
+    expect(other.state).to_have_text("running")
+    other.press("pause: gives the memory back, and can go on exactly there")
+    expect(view.state).to_have_text("paused")
+    expect(other.state).to_have_text("paused")
+    step = int(run(lab, page, f"print({JOB}.status.step)"))
+    for each in (view, other):
+        each.wait_for_step(step)
+        assert each.drawn == (step, 1, step)
+    view.press("go on where it was, or from its last checkpoint")
+    expect(other.state).to_have_text("running")
+    other.wait_for_more()
+
+
+def finish(lab, view):
+    """With fewer steps it comes to its last one, and the curve has every step that was recorded, once."""
+    last = view.drawn[2] + 200
+    view.element.locator("summary", has_text="change").click()
+    view.element.get_by_label("steps", exact=True).fill(str(last))
+    view.press("set the steps")
+    expect(view.state).to_have_text("succeeded")
     count, is_each_once = json.loads(run(lab, view.page, RECORDED))
     assert is_each_once
     view.wait_for_step(count)
     assert view.drawn == (count, 1, count)
+    assert count == last
 
 
 def compare_with_the_base(view):
@@ -184,6 +212,19 @@ def compare_with_the_base(view):
         expect(view.results.nth(number)).to_contain_text(SOME_TOKENS)
     expect(view.element.get_by_role("button", name="stop generating")).to_be_hidden()
     expect(view.notice).to_be_hidden()
+
+
+def look_at_a_head_that_has_moved(view):
+    """The table of heads opens the attention panel, and a second head is shown in the same one."""
+    view.press("how far each head’s attention is from the base’s")
+    heads = view.element.locator(".gpt-moved-most button")
+    maps = view.element.locator(".gpt-moved-maps .gpt-attention")
+    for number in range(2):
+        layer, head = re.match(r"L(\d+) H(\d+)", heads.nth(number).inner_text()).groups()
+        heads.nth(number).click()
+        expect(maps).to_have_count(1)
+        expect(maps).to_contain_text(f"layer {layer} head {head} of storyteller+owls")
+        expect(maps.locator(".gpt-plot")).to_have_count(2)
 
 
 def looks_right(view, theme, width):

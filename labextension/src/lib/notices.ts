@@ -86,6 +86,11 @@ export function progressText({ stage, model, done, total }: Progress): string {
   return `${what}: ${grouped(done)} of ${grouped(total)}`;
 }
 
+/** What an error says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The code that an error of the panel's carries. */
 export function codeOfError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : "";

@@ -22,9 +22,14 @@ export function short(value: number, digits = 2): string {
   return String(Number(value.toPrecision(size >= 1 ? digits + 1 : digits)));
 }
 
-/** A whole number with thin separators from 1,000 on. */
+/** A whole number with a comma before every three digits from the right: 1,024. */
 export function grouped(value: number): string {
   return value.toLocaleString("en-US");
+}
+
+/** How many there are of what a word names: "1 row", "1,024 rows"; the plural is given where it isn't the word with an s. */
+export function counted(count: number, word: string, plural = `${word}s`): string {
+  return `${grouped(count)} ${count === 1 ? word : plural}`;
 }
 
 /** The part of 100, with as many decimals as it needs. */

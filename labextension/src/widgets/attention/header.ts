@@ -2,7 +2,7 @@
 
 import { Endings } from "../../lib/asking.ts";
 import { button, make, set, told } from "../../lib/elements.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted, grouped } from "../../lib/numbers.ts";
 import type { Store } from "../../lib/store.ts";
 import { visible } from "../../lib/text.ts";
 import { type Part, SCORE_KINDS, type ScoreKind } from "../../protocol.ts";
@@ -131,7 +131,7 @@ function models({ info, other }: Opened): string {
 }
 
 function sizes({ info, other }: Opened): string {
-  const tokens = (count: number): string => `${grouped(count)} token${count === 1 ? "" : "s"}`;
+  const tokens = (count: number): string => counted(count, "token");
   const target = info.target_tokens.length > 0 ? ` and ${grouped(info.target_tokens.length)} of the target` : "";
   const beside = other === null ? "" : `, beside ${other.model === info.model ? `another of ${tokens(other.tokens.length)}` : modelName(other)}`;
   return `${modelName(info)} · ${tokens(info.tokens.length)}${target}${beside}`;

@@ -5,7 +5,7 @@ import { copy } from "../../lib/copying.ts";
 import { button, make, set } from "../../lib/elements.ts";
 import { Help } from "../../lib/help.ts";
 import { press } from "../../lib/keys.ts";
-import { codeOfError, isCancelled, Notices, progressText } from "../../lib/notices.ts";
+import { codeOfError, isCancelled, messageOf, Notices, progressText } from "../../lib/notices.ts";
 import { Store } from "../../lib/store.ts";
 import { isDark, onThemeChange } from "../../lib/theme.ts";
 import { fitting, stateActions, stepBack } from "./actions.ts";
@@ -300,7 +300,7 @@ export class Shell {
 
   #failed(error: unknown): void {
     if (isCancelled(error)) return;
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const code = codeOfError(error);
     if (this.#source.start === undefined || !STARTS.includes(code)) {
       const again = { text: "try again", does: "open the panel again", press: () => this.#again() };
@@ -327,7 +327,7 @@ export class Shell {
       },
       (error) => {
         const again = { text: "try again", does: "start a model kernel", press: () => this.#start(done) };
-        this.#notices.say("error", error instanceof Error ? error.message : String(error), again);
+        this.#notices.say("error", messageOf(error), again);
       },
     );
   }

@@ -27,8 +27,9 @@ export interface Placed {
   color: string;
 }
 
-/** Of each column of pixels, points from which on a curve is drawn as its mean and a band from least to largest. */
+/** A curve with more points than this a pixel of width is drawn as the mean of each column of pixels and a band from its least to its largest. */
 const CROWDED = 2;
+/** How opaque the band is, as a part of what the curve is. */
 const BAND = 0.3;
 /** Radius of a point, in pixels. */
 const DOT = 2.5;

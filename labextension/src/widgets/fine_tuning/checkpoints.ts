@@ -1,10 +1,11 @@
 /** The checkpoints: which there are, which are chosen, and what can be done with them. */
 
 import { button, make, set } from "../../lib/elements.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
 import { checkpointTable } from "./checkpoint-table.ts";
 import { exportForm } from "./exporting.ts";
+import { noCheckpointsWords } from "./log-words.ts";
 import { bestStep, chosenSteps, stepName } from "./model-strings.ts";
 import { movedHeads } from "./moved.ts";
 import { MOST_TRIED, type TryingView, tryingView } from "./trying.ts";
@@ -16,6 +17,8 @@ const SOME_TEXT = "Once upon a time";
 
 export interface CheckpointsView extends View {
   trying: TryingView;
+  /** Attention maps, which have the whole width of the panel. */
+  maps: HTMLElement;
   /** Closes what is shown below the list; whether something was open. */
   back(): boolean;
 }
@@ -27,6 +30,7 @@ export function checkpointsView(context: Context): CheckpointsView {
   const none = make("p", { class: "gpt-explains" });
   const earlier = make("p", { class: "gpt-explains", hidden: true });
   const more = make("div", { class: "gpt-more", hidden: true });
+  const maps = make("section", { class: "gpt-part gpt-maps", "aria-label": "attention maps" });
   let shown: AbortController | null = null;
 
   const chosen = (): number[] => (history.info === null ? [] : chosenSteps(history.info, store.get().trying));
@@ -86,7 +90,7 @@ export function checkpointsView(context: Context): CheckpointsView {
       does: "how far each head’s attention is from the base’s",
       press: () => {
         const question = { step: one(), text: text() };
-        show(`heads that moved by ${stepName(one())}`, (signal) => movedHeads(context, question, signal));
+        show(`heads that moved by ${stepName(one())}`, (signal) => movedHeads(context, question, maps, signal));
       },
     }),
     button("export", {
@@ -118,13 +122,13 @@ export function checkpointsView(context: Context): CheckpointsView {
     table.element.hidden = checkpoints.length === 0;
     tools.hidden = !living || checkpoints.length === 0;
     none.hidden = checkpoints.length > 0 || info === null;
-    none.textContent = "The first checkpoint comes with the first validation, or after about a minute.";
     if (info === null) return;
+    none.textContent = noCheckpointsWords({ info, marks: history.marks, gone: history.gone }, living);
     const best = bestStep(info);
     const listed = checkpoints.filter((each, at) => each.step === best || at >= checkpoints.length - LISTED);
     earlier.hidden = listed.length === checkpoints.length;
-    const left = grouped(checkpoints.length - listed.length);
-    earlier.textContent = `${left} earlier ones are not listed: model="${visible(info.result ?? info.name)}:STEP" is one of them`;
+    const left = counted(checkpoints.length - listed.length, "earlier one is", "earlier ones are");
+    earlier.textContent = `${left} not listed: model="${visible(info.result ?? info.name)}:STEP" is one of them`;
     table.show(listed, best, chosen());
     for (const each of actions) each.disabled = one() === 0;
     set(tools, { "aria-label": `with ${stepName(one())}` });
@@ -133,6 +137,7 @@ export function checkpointsView(context: Context): CheckpointsView {
   return {
     element,
     trying,
+    maps,
     update,
     back: close,
     destroy() {

@@ -93,7 +93,7 @@ export function signsOf({ history, state, dark }: Drawn, faint: string, error: s
     }
     if (mark.kind !== "state" || mark.state === before) continue;
     before = mark.state;
-    const stopped = mark.state === "failed" || mark.state === "cancelled" || mark.reason === "died";
+    const stopped = mark.state === "failed" || mark.state === "cancelled";
     if (stopped) signs.push({ sign: "failed", x, y: null, color: error });
     else if (mark.state === "paused") signs.push({ sign: "paused", x, y: null, color: faint });
   }

@@ -64,7 +64,10 @@ export function curvesTools({ store, opened, living }: Context, all: () => void)
   const { job, others: drawn } = store.get();
   const jobs = opened.jobs.filter(({ id }) => id !== job && (living || drawn.includes(id)));
   const others = menu("other jobs", "draw the losses of other jobs as well", () => {
-    if (jobs.length === 0) return [make("p", { class: "gpt-explains" }, "There is no other job yet.")];
+    if (jobs.length === 0) {
+      const why = living ? "There was no other job when the panel was opened." : "No other job was drawn when the page was saved.";
+      return [make("p", { class: "gpt-explains" }, why)];
+    }
     return jobs.map(({ id, name, model, state }) => {
       const check = make("input", { type: "checkbox", checked: store.get().others.includes(id) });
       check.addEventListener("change", () => {

@@ -2,7 +2,7 @@
 
 import { Endings } from "../../lib/asking.ts";
 import { make, set } from "../../lib/elements.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted, grouped } from "../../lib/numbers.ts";
 import { paletteOf } from "../../lib/palette.ts";
 import { type Axis, share, valueAt } from "./chart-scale.ts";
 import { ownColors } from "./curve-colors.ts";
@@ -29,6 +29,8 @@ interface Below {
 export interface CurvesView extends View {
   /** Closes a menu, or shows all again; whether there was something to undo. */
   back(): boolean;
+  /** Shows all steps. */
+  all(): void;
   step(by: number): void;
 }
 
@@ -178,7 +180,7 @@ export function curvesView(context: Context): CurvesView {
   function describe(): void {
     const { step } = history.series.columns;
     const count = step.length;
-    const text = count === 0 ? "no step yet" : `${grouped(count)} steps, ${grouped(step.at(0))} to ${grouped(step.at(count - 1))}`;
+    const text = count === 0 ? "no step yet" : `${counted(count, "step")}, ${grouped(step.at(0))} to ${grouped(step.at(count - 1))}`;
     if (text === described) return;
     described = text;
     set(loss.element, { "aria-description": text });
@@ -204,6 +206,7 @@ export function curvesView(context: Context): CurvesView {
     element,
     update,
     step,
+    all: () => zoomTo(null),
     back() {
       if (tools.back()) return true;
       const zoomed = chosen !== null;

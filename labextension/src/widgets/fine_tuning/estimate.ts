@@ -2,7 +2,7 @@
 
 import { byteSize } from "../../lib/byte-sizes.ts";
 import { make, set } from "../../lib/elements.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted } from "../../lib/numbers.ts";
 import { duration } from "../../lib/ticks.ts";
 import type { Estimate } from "../../protocol.ts";
 
@@ -35,7 +35,7 @@ export function estimateView(): EstimateView {
       set(bar, { title: said, "aria-label": `memory: ${said}`, "data-short": short });
       const needs = `needs ${byteSize(bytes)}, and only ${byteSize(free)} are free`;
       const memory = short ? needs : `${byteSize(bytes)} of ${byteSize(free)} free memory`;
-      words.textContent = `${memory} · about ${duration(seconds)} · ${grouped(steps)} steps · ${grouped(tokens)} tokens`;
+      words.textContent = `${memory} · about ${duration(seconds)} · ${counted(steps, "step")} · ${counted(tokens, "token")}`;
     },
   };
 }

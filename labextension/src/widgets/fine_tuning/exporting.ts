@@ -3,7 +3,8 @@
 import { Latest } from "../../lib/asking.ts";
 import { byteSize } from "../../lib/byte-sizes.ts";
 import { button, make, told } from "../../lib/elements.ts";
-import { isCancelled, progressText } from "../../lib/notices.ts";
+import { isCancelled, messageOf, progressText } from "../../lib/notices.ts";
+import { counted } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
 import type { JobInfo } from "../../protocol.ts";
 import type { Context } from "./view.ts";
@@ -33,12 +34,12 @@ export function exportForm({ source, failed }: Context, info: JobInfo, step: num
         ),
       (written) => {
         go.disabled = false;
-        says.textContent = `wrote ${written.files.length} files, ${byteSize(written.bytes)}, to ${visible(written.directory)}`;
+        says.textContent = `wrote ${counted(written.files.length, "file")}, ${byteSize(written.bytes)}, to ${visible(written.directory)}`;
       },
       (error) => {
         go.disabled = false;
         if (isCancelled(error)) return;
-        says.textContent = error instanceof Error ? error.message : String(error);
+        says.textContent = messageOf(error);
         failed(error);
       },
     );

@@ -156,14 +156,15 @@ export const FIELDS: Record<FieldName, Field> = {
   },
 };
 
+/** What stands in a field while it is empty; `validated` is whether validation data are given. */
+export function otherwiseOf(name: FieldName, validated: boolean): string {
+  return name === "validation" && validated ? "the validation data given" : FIELDS[name].otherwise;
+}
+
 /** Fields that change what the model would see; the others only change what the training takes. */
 export const SEEN: readonly FieldName[] = ["model", "max_length", "too_long", "validation", "text", "prompt", "completion", "messages"];
 
-/** The field that an error's `param` is about; null: none of them. */
+/** The field that an error's `param` names, as the notebook kernel calls the fields; null: none of them. */
 export function fieldOf(param: string | null): FieldName | null {
-  if (param === null) return null;
-  const names: Record<string, FieldName> = { "lora.rank": "lora_rank", rank: "lora_rank", validation_share: "validation" };
-  const last = param.split(".").at(-1) ?? "";
-  const found = names[param] ?? names[last] ?? (last in FIELDS ? (last as FieldName) : null);
-  return found;
+  return param !== null && Object.hasOwn(FIELDS, param) ? (param as FieldName) : null;
 }

@@ -2,14 +2,14 @@
 
 import { Endings, Latest } from "../../lib/asking.ts";
 import { button, make, set } from "../../lib/elements.ts";
-import { codeOfError, isCancelled, progressText } from "../../lib/notices.ts";
+import { codeOfError, isCancelled, messageOf, progressText } from "../../lib/notices.ts";
 import { visible } from "../../lib/text.ts";
 import { compact } from "../../lib/ticks.ts";
 import { estimateView } from "./estimate.ts";
 import { numberOf, wrongFields, wrongNumber } from "./form-checks.ts";
-import { type FieldName, fieldOf, FIELDS, SEEN } from "./form-fields.ts";
+import { type FieldName, fieldOf, FIELDS, otherwiseOf, SEEN } from "./form-fields.ts";
 import { previewView } from "./preview.ts";
-import type { Form } from "./source.ts";
+import type { Form, Opened } from "./source.ts";
 import type { Context } from "./view.ts";
 
 /** Milliseconds of quiet after which what was written is looked at. */
@@ -50,7 +50,7 @@ export function formView(context: Omit<Context, "history" | "refresh">, begun: (
 
   const names = Object.keys(FIELDS) as FieldName[];
   const field = (name: FieldName): HTMLElement => {
-    const control = controlOf(name, form, opened.models);
+    const control = controlOf(name, form, opened);
     controls.set(name, control);
     endings.listen(control.input, control.input instanceof HTMLSelectElement ? "change" : "input", () => changed(name));
     return control.element;
@@ -151,7 +151,7 @@ export function formView(context: Omit<Context, "history" | "refresh">, begun: (
     const param = error instanceof Error && "param" in error && typeof error.param === "string" ? error.param : null;
     const name = fieldOf(param);
     if (name === null || !controls.has(name) || codeOfError(error) === "model_kernel_not_running") return failed(error);
-    say(name, error instanceof Error ? error.message : String(error));
+    say(name, messageOf(error));
     start.disabled = true;
   }
 
@@ -204,8 +204,9 @@ function folding(title: string, open: boolean, fields: HTMLElement[]): HTMLEleme
 /** Lists belong to the page: two panels may share this one's name, as the columns of the newest are only offered. */
 const columnsId = `gpt-columns-${Math.random().toString(36).slice(2)}`;
 
-function controlOf(name: FieldName, form: Form, models: readonly string[]): Control {
-  const { label, explains, otherwise, range } = FIELDS[name];
+function controlOf(name: FieldName, form: Form, { models, data }: Opened): Control {
+  const { label, explains, range } = FIELDS[name];
+  const otherwise = otherwiseOf(name, data?.validation ?? false);
   const value = textOf(name, form);
   const choices = name === "model" ? modelChoices(form.model, models) : CHOICES[name];
   const named = { title: explains, "aria-label": label, "aria-description": explains };

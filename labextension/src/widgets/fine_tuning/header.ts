@@ -3,10 +3,11 @@
 import { Endings } from "../../lib/asking.ts";
 import { button, make, set } from "../../lib/elements.ts";
 import { menu, type Menu } from "../../lib/menu.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted, grouped } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
 import { compact, duration } from "../../lib/ticks.ts";
 import { ENDED, type CommandName, type JobInfo } from "../../protocol.ts";
+import { numberOf } from "./form-checks.ts";
 import { COMMAND_WORDS, stateWords } from "./log-words.ts";
 import { possible, type Steering, wrongRate, wrongSteps } from "./steering.ts";
 import type { Context } from "./view.ts";
@@ -135,7 +136,7 @@ export class Header {
         says.textContent = why ?? "";
         set(input, { "aria-invalid": why !== null });
         if (why !== null) return input.focus();
-        this.#steering.tell(command, Number(input.value.replaceAll(",", "")));
+        this.#steering.tell(command, numberOf(input.value) ?? undefined);
         close();
       };
       input.addEventListener("keydown", (event) => {
@@ -153,7 +154,7 @@ export class Header {
         wrongRate,
       ),
       field(
-        { name: "steps", value: String(info.max_steps ?? ""), says: `in all; ${grouped(info.step)} are done` },
+        { name: "steps", value: String(info.max_steps ?? ""), says: `in all; ${counted(info.step, "is", "are")} done` },
         "max_steps",
         (value) => wrongSteps(value, info.step),
       ),

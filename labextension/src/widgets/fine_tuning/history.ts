@@ -11,15 +11,13 @@ const MOST_PROBES = 2_000;
 
 /** What of a history is newer than what somebody has shown; each only grows. */
 export interface Versions {
-  info: number;
-  rows: number;
   marks: number;
   probes: number;
 }
 
 export class History {
   readonly series = new Series();
-  readonly versions: Versions = { info: 0, rows: 0, marks: 0, probes: 0 };
+  readonly versions: Versions = { marks: 0, probes: 0 };
   info: JobInfo | null = null;
   /** In the order of their numbers. */
   marks: Mark[] = [];
@@ -27,12 +25,19 @@ export class History {
   probes: Probe[] = [];
   /** The validations, as columns to draw. */
   validation = { step: new Column(), seconds: new Column(), loss: new Column() };
-  omitted = 0;
   reachable = true;
   gone: string | null = null;
-  /** The notebook kernel's clock when it last said something, seconds since 1970. */
-  now = 0;
   #newest = 0;
+  /** How many marks and probes whoever tells of the job has left out. */
+  #untold = 0;
+  /** What was let go of here: how many, the number of the newest mark among them and the step of the newest probe. */
+  #dropped = { count: 0, number: 0, step: -1 };
+
+  /** How many of the oldest marks and probes of a very long history are not here. */
+  get omitted(): number {
+    // Both leave out the oldest ones, which are the same.
+    return Math.max(this.#untold, this.#dropped.count);
+  }
 
   /** The number of the last event of the job that was told, most of which are steps. */
   get newest(): number {
@@ -41,18 +46,14 @@ export class History {
 
   take(news: News): void {
     this.info = news.info;
-    this.now = news.now;
     this.reachable = news.reachable;
     this.gone = news.gone;
     this.#newest = news.number;
-    this.versions.info++;
-    if (news.row < this.series.rows || news.rows.length > 0) {
-      this.series.take(news.row, news.rows);
-      this.versions.rows++;
-    }
+    if (news.row < this.series.rows || news.rows.length > 0) this.series.take(news.row, news.rows);
+    if (news.rewound_to === 0) this.#dropped = { count: 0, number: 0, step: -1 };
     this.#takeMarks(news);
     this.#takeProbes(news);
-    this.omitted = Math.max(this.omitted, news.omitted);
+    this.#untold = news.omitted;
   }
 
   #takeMarks({ rewound_to, marks }: News): void {
@@ -60,9 +61,12 @@ export class History {
     const kept = rewound_to === null ? this.marks : this.marks.filter(({ step }) => step < rewound_to);
     // What was asked twice, as after a lost answer, may be told twice.
     const known = new Set(kept.map(({ number }) => number));
-    const all = [...kept, ...marks.filter(({ number }) => !known.has(number))].sort((one, other) => one.number - other.number);
-    this.omitted += Math.max(0, all.length - MOST_MARKS);
-    this.marks = all.length > MOST_MARKS ? all.slice(-MOST_MARKS) : all;
+    const added = marks.filter(({ number }) => number > this.#dropped.number && !known.has(number));
+    const all = [...kept, ...added].sort((one, other) => one.number - other.number);
+    const over = all.slice(0, Math.max(0, all.length - MOST_MARKS));
+    this.#dropped.count += over.length;
+    this.#dropped.number = over.at(-1)?.number ?? this.#dropped.number;
+    this.marks = all.slice(over.length);
     this.versions.marks++;
     this.#drawn();
   }
@@ -70,13 +74,16 @@ export class History {
   #takeProbes({ rewound_to, probes }: News): void {
     if (rewound_to === null && probes.length === 0) return;
     const kept = rewound_to === null ? this.probes : this.probes.filter(({ step }) => step < rewound_to);
-    const all = new Map([...kept, ...probes].map((probe) => [`${probe.step} ${probe.index}`, probe]));
+    if (rewound_to !== null) this.#dropped.step = Math.min(this.#dropped.step, rewound_to - 1);
+    const added = probes.filter(({ step }) => step > this.#dropped.step || step === kept[0]?.step);
+    const all = new Map([...kept, ...added].map((probe) => [`${probe.step} ${probe.index}`, probe]));
     const sorted = [...all.values()].sort((one, other) => one.step - other.step || one.index - other.index);
     // The first ones are what the others are compared with.
     const first = sorted.filter(({ step }) => step === sorted[0]?.step);
-    const over = sorted.length - MOST_PROBES;
-    this.probes = over > 0 ? [...first, ...sorted.slice(first.length + over)] : sorted;
-    this.omitted += Math.max(0, over);
+    const over = sorted.slice(first.length, first.length + Math.max(0, sorted.length - MOST_PROBES));
+    this.#dropped.count += over.length;
+    this.#dropped.step = over.at(-1)?.step ?? this.#dropped.step;
+    this.probes = [...first, ...sorted.slice(first.length + over.length)];
     this.versions.probes++;
   }
 

@@ -56,6 +56,7 @@ export function jobView(shared: Omit<Context, "history" | "refresh">, job: strin
     { class: "gpt-job-body" },
     make("div", { class: "gpt-column" }, curves.element, log.element),
     make("div", { class: "gpt-column" }, probes.element, checkpoints.element),
+    checkpoints.maps,
   );
   let frame = 0;
   let state = "";
@@ -120,7 +121,7 @@ export function jobView(shared: Omit<Context, "history" | "refresh">, job: strin
       },
       log: () => store.set({ log_scale: !store.get().log_scale }),
       axis: () => store.set({ axis: store.get().axis === "step" ? "seconds" : "step" }),
-      all: () => void curves.back(),
+      all: () => curves.all(),
       probe: (by) => probes.step(by),
       diff: () => store.set({ probe_diff: !store.get().probe_diff }),
       try() {

@@ -71,8 +71,7 @@ function command({ command: name, value, obeyed, message }: Extract<Mark, { kind
 
 /** What stands where a job has no checkpoints. */
 export function noCheckpointsWords({ info, marks, gone }: Pick<History, "marks" | "gone"> & { info: JobInfo }, living: boolean): string {
-  if (gone !== null) return "The job was deleted, and its checkpoints with it.";
-  if (marks.some(({ kind }) => kind === "checkpoint")) return "None of its checkpoints is left.";
+  if (gone !== null || marks.some(({ kind }) => kind === "checkpoint")) return "None of its checkpoints is left.";
   if (ENDED.includes(info.state)) return "The job ended before its first checkpoint.";
   if (!living) return "There was no checkpoint when the page was saved.";
   return "The first checkpoint comes with the first validation, or after about a minute.";

@@ -1,17 +1,17 @@
 /** The log's end: what has happened, newest last; it stays at its end unless somebody scrolls up. */
 
+import { Endings } from "../../lib/asking.ts";
 import { make, set } from "../../lib/elements.ts";
 import { grouped } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
 import { duration } from "../../lib/ticks.ts";
-import { markWords } from "./log-words.ts";
+import { KeptAtEnd } from "./kept-at-end.ts";
+import { leftOutWords, markWords } from "./log-words.ts";
 import type { Mark } from "./source.ts";
 import type { Context, View } from "./view.ts";
 
 /** Lines that are in the page; the job's directory has all. */
 const SHOWN = 300;
-/** Pixels from its end that still count as being there. */
-const NEAR = 24;
 
 export function logView({ history }: Context): View {
   const earlier = make("p", { class: "gpt-explains" });
@@ -21,32 +21,33 @@ export function logView({ history }: Context): View {
   const scroll = make("div", { class: "gpt-log", tabindex: 0, ...says }, earlier, lines);
   const title = make("h4", { class: "gpt-part-title" }, "log");
   const element = make("section", { class: "gpt-part gpt-log-part", "aria-label": "log" }, title, scroll);
+  const endings = new Endings();
+  const kept = new KeptAtEnd(scroll);
+  endings.listen(scroll, "scroll", () => kept.scrolled());
   let version = -1;
   let shown: readonly Mark[] = [];
 
   const update = (): void => {
     if (version === history.versions.marks) return;
     version = history.versions.marks;
-    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR;
     const wanted = history.marks.slice(-SHOWN);
     show(wanted);
-    const left = history.marks.length - wanted.length + history.omitted;
-    earlier.textContent = left > 0 ? `${grouped(left)} earlier lines are left out` : "";
-    earlier.hidden = left === 0;
-    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    earlier.textContent = leftOutWords(history.marks.length - wanted.length, history.omitted);
+    earlier.hidden = earlier.textContent === "";
+    kept.toEnd();
   };
 
   /** Takes away what is gone, mostly at the beginning, and adds what is new. */
   const show = (wanted: readonly Mark[]): void => {
     const numbers = new Set(wanted.map(({ number }) => number));
-    const kept = shown.filter(({ number }, at) => {
+    const still = shown.filter(({ number }, at) => {
       const stays = numbers.has(number);
       if (!stays) lines.children[at]?.setAttribute("data-gone", "");
       return stays;
     });
     lines.querySelectorAll("[data-gone]").forEach((line) => line.remove());
-    const known = new Set(kept.map(({ number }) => number));
-    const last = kept.at(-1)?.number ?? 0;
+    const known = new Set(still.map(({ number }) => number));
+    const last = still.at(-1)?.number ?? 0;
     const added = wanted.filter(({ number }) => !known.has(number));
     if (added.every(({ number }) => number > last)) lines.append(...added.map(lineOf));
     else lines.replaceChildren(...wanted.map(lineOf));
@@ -56,10 +57,8 @@ export function logView({ history }: Context): View {
   return {
     element,
     update,
-    resize: () => {
-      scroll.scrollTop = scroll.scrollHeight;
-    },
-    destroy: () => undefined,
+    resize: () => kept.again(),
+    destroy: () => endings.end(),
   };
 }
 

@@ -5,7 +5,7 @@ import { sequential } from "../../lib/color.ts";
 import { button, make } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
 import { gridOf, type Head, ranked } from "../../lib/moved-heads.ts";
-import { isCancelled, progressText } from "../../lib/notices.ts";
+import { isCancelled, messageOf, progressText } from "../../lib/notices.ts";
 import { short } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
 import { stepName } from "./model-strings.ts";
@@ -13,16 +13,21 @@ import type { Context } from "./view.ts";
 
 const SHOWN = 6;
 
-/** Asks and shows; `signal` ends it. */
+/** Asks and shows; maps are opened in an element that has more room. `signal` ends it. */
 export function movedHeads(
   { source, dark, onTheme, copy, failed }: Context,
   question: { step: number; text: string },
+  maps: HTMLElement,
   signal: AbortSignal,
 ): HTMLElement {
   const latest = new Latest();
   const looking = new Latest();
-  const maps = make("div");
-  signal.addEventListener("abort", () => (latest.end(), looking.end()), { once: true });
+  const end = (): void => {
+    latest.end();
+    looking.end();
+    maps.replaceChildren();
+  };
+  signal.addEventListener("abort", end, { once: true });
   const waits = make("p", { class: "gpt-explains", role: "status" }, "reading the text with both …");
   const quoted = make("bdi", {}, `“${visible(question.text)}”`);
   const about = make("p", { class: "gpt-explains" }, "how far each head’s attention is from the base’s, on ", quoted);
@@ -37,7 +42,7 @@ export function movedHeads(
     },
     (error) => {
       if (isCancelled(error)) return;
-      waits.textContent = error instanceof Error ? error.message : String(error);
+      waits.textContent = messageOf(error);
       failed(error);
     },
   );
@@ -56,7 +61,6 @@ export function movedHeads(
       gridOf(table, span, dark(), { layer: -1, head: -1 }, source.maps === undefined ? () => copy(code) : look),
       scale.element,
       make("p", { class: "gpt-explains gpt-moved-most" }, "moved most: ", ...names),
-      maps,
       make("p", { class: "gpt-explains" }, `The maps of ${stepName(question.step)} and the base in a cell of their own:`),
       button(code, { does: "copy this code, which opens the attention panel", class: "gpt-example", press: () => copy(code) }),
     );
@@ -68,7 +72,10 @@ export function movedHeads(
     maps.replaceChildren(make("p", { class: "gpt-explains", role: "status" }, "opening the maps …"));
     looking.run(
       (ending) => source.maps!({ ...question, ...head }, opened, { signal: ending }),
-      () => maps.replaceChildren(opened),
+      () => {
+        maps.replaceChildren(opened);
+        maps.scrollIntoView({ block: "nearest" });
+      },
       (error) => {
         maps.replaceChildren();
         failed(error);

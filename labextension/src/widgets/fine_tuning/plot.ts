@@ -29,7 +29,7 @@ export interface Content {
   format: ((value: number) => string) | null;
 }
 
-/** What is pointed at: a value of x with a dot on each of these points, or a stretch that is being selected. */
+/** What is pointed at: a value of x, with a dot on each of these points. */
 export interface Pointing {
   x: number;
   dots: readonly { x: number; y: number; color: string }[];

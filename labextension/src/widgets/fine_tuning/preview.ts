@@ -1,7 +1,7 @@
 /** What a model would see of the data: the exact tokens, on colour where they count in the loss, and how long the rows are. */
 
 import { make, set } from "../../lib/elements.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { counted, grouped } from "../../lib/numbers.ts";
 import { tokenElement, visible } from "../../lib/text.ts";
 import { type Preview, type PreviewedSample, REPEATED } from "../../protocol.ts";
 import type { Previewed } from "./source.ts";
@@ -18,8 +18,8 @@ export interface PreviewView {
 
 export function previewView(): PreviewView {
   const body = make("div", { class: "gpt-preview-body" });
-  const [counted, read] = [make("span", { class: "gpt-counted" }, "learnt"), make("span", { class: "gpt-only-read" }, "only read")];
-  const key = make("span", { class: "gpt-faint-text gpt-preview-key" }, counted, " ", read);
+  const [learnt, read] = [make("span", { class: "gpt-counted" }, "learnt"), make("span", { class: "gpt-only-read" }, "only read")];
+  const key = make("span", { class: "gpt-faint-text gpt-preview-key" }, learnt, " ", read);
   const head = make("div", { class: "gpt-part-head" }, make("h4", { class: "gpt-part-title" }, "what the model sees"), key);
   const element = make("section", { class: "gpt-preview", "aria-label": "what the model would see" }, head, body);
   const nothing = make("p", { class: "gpt-explains" });
@@ -45,21 +45,21 @@ export function previewView(): PreviewView {
         }),
       );
       if (sampled === null) return;
-      const looked = `looked at ${grouped(sampled)} of ${grouped(rows)} rows; the training takes all`;
+      const looked = `looked at ${grouped(sampled)} of ${counted(rows, "row")}; the training takes all`;
       body.append(make("p", { class: "gpt-explains" }, looked));
     },
   };
 }
 
-function sampleOf({ row, tokens, counted, cut }: PreviewedSample): HTMLElement {
+function sampleOf({ row, tokens, counted: learnt, cut }: PreviewedSample): HTMLElement {
   const shown = tokens.slice(0, SHOWN).map((token, at) => {
     const element = tokenElement(token);
-    element.classList.add(counted[at] ? "gpt-counted" : "gpt-only-read");
+    element.classList.add(learnt[at] ? "gpt-counted" : "gpt-only-read");
     return element;
   });
   const more = [
-    tokens.length > SHOWN ? `… ${grouped(tokens.length - SHOWN)} more tokens` : "",
-    cut > 0 ? `${grouped(cut)} tokens cut` : "",
+    tokens.length > SHOWN ? `… ${counted(tokens.length - SHOWN, "more token")}` : "",
+    cut > 0 ? `${counted(cut, "token")} cut` : "",
   ].filter(Boolean);
   return make(
     "div",
@@ -70,16 +70,16 @@ function sampleOf({ row, tokens, counted, cut }: PreviewedSample): HTMLElement {
 }
 
 /** How many samples of which length, and what happens to those that are too long. */
-function lengthWords(preview: Preview): string[] {
-  const { samples, tokens, counted, lengths, max_length, cut, dropped, split, validation_samples } = preview;
+export function lengthWords(preview: Preview): string[] {
+  const { samples, tokens, counted: learnt, lengths, max_length, cut, dropped, split, validation_samples } = preview;
   const [least, , median, , most] = lengths;
   const words = [
-    `${grouped(samples)} sample${samples === 1 ? "" : "s"}, ${grouped(tokens)} tokens, of which ${grouped(counted)} are learnt`,
-    lengths.length === 5 ? `${grouped(least!)} to ${grouped(most!)} tokens long, half of them up to ${grouped(median!)}` : "",
-    split > 0 ? `${grouped(split)} texts longer than ${grouped(max_length)} are split` : "",
-    cut > 0 ? `${grouped(cut)} samples lose what is beyond ${grouped(max_length)} tokens` : "",
-    dropped > 0 ? `${grouped(dropped)} rows are dropped` : "",
-    validation_samples > 0 ? `${grouped(validation_samples)} samples are for validation` : "",
+    `${counted(samples, "sample")}, ${counted(tokens, "token")}, of which ${counted(learnt, "is", "are")} learnt`,
+    lengths.length === 5 ? `${grouped(least!)} to ${counted(most!, "token")} long, half of them up to ${grouped(median!)}` : "",
+    split > 0 ? `${counted(split, "text")} longer than ${grouped(max_length)} ${split === 1 ? "is" : "are"} split` : "",
+    cut > 0 ? `${counted(cut, "sample loses", "samples lose")} what is beyond ${counted(max_length, "token")}` : "",
+    dropped > 0 ? `${counted(dropped, "row is", "rows are")} dropped` : "",
+    validation_samples > 0 ? `${counted(validation_samples, "sample is", "samples are")} for validation` : "",
   ];
   return [`${words.filter(Boolean).join("; ")}.`];
 }

@@ -5,6 +5,7 @@ import { button, make, set, told } from "../../lib/elements.ts";
 import { modelText } from "../../lib/model-text.ts";
 import { grouped } from "../../lib/numbers.ts";
 import { wordDiff } from "../../lib/word-diff.ts";
+import { noProbesWords } from "./log-words.ts";
 import type { Probe } from "./source.ts";
 import type { Context, View } from "./view.ts";
 
@@ -53,7 +54,7 @@ export function probesView({ store, history, announce, living }: Context): Probe
     const step = shownStep();
     tools.hidden = steps.length < 2;
     none.hidden = step !== undefined;
-    none.textContent = noneText(history.info?.options.probes.length ?? 0, living);
+    none.textContent = noProbesWords(history, living);
     const key = JSON.stringify([step, store.get().probe_diff, version]);
     if (key === shownKey) return;
     shownKey = key;
@@ -102,9 +103,4 @@ function rowOf(probe: Probe, before: Probe | null): HTMLElement[] {
     }
   }
   return [make("dt", { dir: "auto" }, ...modelText(probe.prompt)), text];
-}
-
-function noneText(asked: number, living: boolean): string {
-  if (asked > 0) return living ? "The probes come before the first step." : "No probes were made.";
-  return "This job has no probes. Give it prompts with probes=[…], to see how what it makes of them changes.";
 }

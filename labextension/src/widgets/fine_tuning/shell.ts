@@ -5,8 +5,8 @@ import { copy } from "../../lib/copying.ts";
 import { button, make, set } from "../../lib/elements.ts";
 import { Help } from "../../lib/help.ts";
 import { press } from "../../lib/keys.ts";
-import { codeOfError, isCancelled, Notices, progressText } from "../../lib/notices.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { codeOfError, isCancelled, messageOf, Notices, progressText } from "../../lib/notices.ts";
+import { counted } from "../../lib/numbers.ts";
 import type { Store } from "../../lib/store.ts";
 import { visible } from "../../lib/text.ts";
 import { isDark, onThemeChange } from "../../lib/theme.ts";
@@ -113,7 +113,7 @@ export class Shell {
     this.#again = () => view.again();
     this.#ofContent.add(() => view.destroy());
     const { description, rows } = opened.data;
-    const count = rows === null ? "" : ` · ${grouped(rows)} row${rows === 1 ? "" : "s"}`;
+    const count = rows === null ? "" : ` · ${counted(rows, "row")}`;
     this.#content.replaceChildren(header(visible(description) + count, help), view.element);
   }
 
@@ -180,7 +180,7 @@ export class Shell {
 
   #failed(error: unknown, again: (() => void) | null = null): void {
     if (isCancelled(error)) return;
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const code = codeOfError(error);
     if (this.#source.start !== undefined && STARTS.includes(code)) {
       return this.#notices.say("error", text, { text: "start", does: "start a model kernel", press: () => this.#start() });

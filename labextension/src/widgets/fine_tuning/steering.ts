@@ -4,7 +4,9 @@
  * Knows no elements; the header shows it.
  */
 
+import { counted } from "../../lib/numbers.ts";
 import { ENDED, type CommandName, type JobInfo } from "../../protocol.ts";
+import { numberOf } from "./form-checks.ts";
 import type { History } from "./history.ts";
 import type { Source } from "./source.ts";
 
@@ -33,17 +35,17 @@ export function possible(info: JobInfo): readonly CommandName[] {
 
 /** Why a learning rate can't be set, or null. */
 export function wrongRate(text: string): string | null {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) return `“${text}” is no number: write it like 2e-4`;
+  const value = numberOf(text);
+  if (value === null || !Number.isFinite(value)) return `“${text}” is no number: write it like 2e-4`;
   return value > 0 && value <= 1 ? null : "a learning rate lies above 0 and is at most 1: write it like 2e-4";
 }
 
 /** Why a job can't have so many steps, or null. */
 export function wrongSteps(text: string, done: number): string | null {
-  const value = Number(text.replaceAll(",", ""));
-  if (text.trim() === "" || !Number.isInteger(value)) return `“${text}” is no whole number of steps`;
+  const value = numberOf(text);
+  if (value === null || !Number.isInteger(value)) return `“${text}” is no whole number of steps`;
   if (value > 1e12) return "that is more steps than any training has";
-  return value > done ? null : `${done.toLocaleString("en-US")} steps are done already: write a larger number, or stop & keep`;
+  return value > done ? null : `${counted(done, "step is", "steps are")} done already: write a larger number, or stop & keep`;
 }
 
 export interface Steered {

@@ -3,8 +3,8 @@
 import { Endings } from "../../lib/asking.ts";
 import { button, make, told } from "../../lib/elements.ts";
 import { modelText } from "../../lib/model-text.ts";
-import { codeOfError, isCancelled } from "../../lib/notices.ts";
-import { grouped } from "../../lib/numbers.ts";
+import { codeOfError, isCancelled, messageOf } from "../../lib/notices.ts";
+import { counted, grouped } from "../../lib/numbers.ts";
 import { chosenSteps, modelAt, stepName } from "./model-strings.ts";
 import type { Streamed } from "./source.ts";
 import type { Context, View } from "./view.ts";
@@ -102,7 +102,7 @@ export function tryingView({ store, source, history, living, failed }: Context):
       said.replaceChildren(make("span", { class: "gpt-faint-prompt" }, ...modelText(text, true)), ...modelText(newest.text, true));
       const seconds = Math.max(0.001, (performance.now() - began) / 1000);
       const fast = living && streams ? `, ${grouped(Math.round(newest.tokens / seconds))} tok/s` : "";
-      speed.textContent = `${grouped(newest.tokens)} tokens${fast}`;
+      speed.textContent = `${counted(newest.tokens, "token")}${fast}`;
     };
     const onText = (streamed: Streamed): void => {
       newest = streamed;
@@ -118,7 +118,7 @@ export function tryingView({ store, source, history, living, failed }: Context):
       if (isCancelled(error)) shown();
       else if (codeOfError(error) === "not_saved") said.parentElement?.remove();
       else {
-        said.append(make("p", { class: "gpt-explains gpt-wrong" }, error instanceof Error ? error.message : String(error)));
+        said.append(make("p", { class: "gpt-explains gpt-wrong" }, messageOf(error)));
         failed(error);
       }
     }
