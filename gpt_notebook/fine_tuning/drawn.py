@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterable, Iterator
 
 from gpt_notebook.figures.training_curves import Checked, TrainingCurves
 from gpt_notebook.fine_tuning.curve import Curve
@@ -25,7 +26,7 @@ def drawn(curve: Curve, info: JobInfo) -> TrainingCurves:
             _checked(mark) for mark in curve.marks if mark["kind"] == "validation" and _is_number(mark["loss"])
         ],
         best=info.best_step,
-        marks=[(mark["step"], word) for mark in curve.marks if (word := _word(mark))],
+        marks=list(_marked(curve.marks)),
     )
 
 
@@ -37,10 +38,16 @@ def _checked(mark: Mark) -> Checked:
     return Checked(step=mark["step"], loss=mark["loss"], perplexity=mark["perplexity"], accuracy=mark["accuracy"])
 
 
-def _word(mark: Mark) -> str:
-    if mark["kind"] == "out_of_memory":
-        return "out of memory"
-    return mark["state"] if mark["kind"] == "state" and mark["state"] in STOPS else ""
+def _marked(marks: Iterable[Mark]) -> Iterator[tuple[float, str]]:
+    """Give where something has happened, and what; a state that is told again is marked once."""
+    before = ""
+    for mark in marks:
+        if mark["kind"] == "out_of_memory":
+            yield mark["step"], "out of memory"
+        elif mark["kind"] == "state":
+            if mark["state"] in STOPS and mark["state"] != before:
+                yield mark["step"], mark["state"]
+            before = mark["state"]
 
 
 def _is_number(loss: float | None) -> bool:

@@ -255,7 +255,7 @@ def _listed(steps: Sequence[int]) -> str:
 
 
 def _models() -> list[str]:
-    """Return the models that can be chosen: loaded ones first, and of a machine without a model kernel those that any has."""
+    """Return the models that can be chosen: the model kernel's, loaded ones first; at least the session's and the default."""
     known: list[str] = []
     with contextlib.suppress(GptNotebookError):
         found = session.ask(lambda client: client.models())

@@ -103,11 +103,7 @@ class AskedReading:
 
 
 def reading_of(known: JobInfo, *, after: int) -> Reading:
-    """Return what tells of a job from behind an event on: its directory, also under another name, or the model kernel.
-
-    Raises:
-        JobNotFound: nobody knows the job.
-    """
+    """Return what tells of a job from behind an event on: its directory, also under another name, or the model kernel."""
     place = JobDirectory(Path(known.directory))
     with contextlib.suppress(GptNotebookError):
         if place.spec().id == known.id:

@@ -119,6 +119,16 @@ def test_a_figure_marks_pauses_and_where_the_memory_did_not_suffice(fake_jobs, j
     assert marked == [(1, "out of memory"), (2, "paused")]
 
 
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_figure_marks_an_end_before_its_time_once(fake_jobs, job, state):
+    """As the panel does."""
+    pytest.importorskip("plotly")
+    fake_jobs.step(1)
+    for _ in range(2):
+        fake_jobs.add(StateChanged, state=state, step=1)
+    assert [(each.x, each.text) for each in job.figure().layout.annotations] == [(1, state)]
+
+
 def test_a_figure_has_other_jobs_beside_it(trained):
     pytest.importorskip("plotly")
     names = [each.name for each in trained.figure("pip", trained).data]

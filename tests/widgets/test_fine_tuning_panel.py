@@ -18,7 +18,7 @@ from gpt_notebook.job_events import Prepared, StateChanged, StepDone
 from gpt_notebook.job_files.directory import JobDirectory
 from gpt_notebook.job_files.journal import Journal
 from gpt_notebook.testing import FakeEngine, Gate, serving
-from gpt_notebook.widgets import _fine_tuning_answers, _job_watch
+from gpt_notebook.widgets import _fine_tuning_answers, _fine_tuning_state, _job_watch
 from gpt_notebook.widgets.fine_tuning import FineTuningPanel
 
 TEXTS = ["A fox went out.", "The sea was cold."]
@@ -121,6 +121,7 @@ def test_a_job_has_a_panel_in_any_notebook_with_its_whole_history(begun, gate, b
     [
         (lambda: FineTuningPanel("pib"), JobNotFound, "no job pib.*path of a file"),
         (lambda: FineTuningPanel(TEXTS, epocs=3), InvalidRequest, "epocs.*did you mean epochs"),
+        (lambda: FineTuningPanel(TEXTS, job="pip"), InvalidRequest, "^unknown option job(?!.*mean (job|form))"),
         (lambda: FineTuningPanel(TEXTS, epochs=-1), InvalidRequest, "epochs"),
         (lambda: FineTuningPanel(TEXTS, name="Ä"), InvalidRequest, "no name for a job"),
         (lambda: FineTuningPanel(TEXTS, tab="curve"), InvalidRequest, "tab cannot be 'curve'"),
@@ -263,6 +264,25 @@ def write_again(journal):
 def test_nobody_hears_of_a_job_that_there_is_not(view):
     assert view.error("follow", job="nobody", rows=0, number=0)["code"] == "job_not_found"
     assert view.error("curve", job="nobody")["code"] == "job_not_found"
+
+
+def test_a_job_beside_it_is_read_on_and_not_read_again(engine, gate, built, monkeypatch):
+    """Of those that are not shown any more the newest are known."""
+    gate.open()
+    most = _fine_tuning_state.MAX_OTHERS
+    jobs = [gpt.finetune(TEXTS, name=f"pip{number}", max_steps=1).wait() for number in range(most + 2)]
+    watched = []
+    watch = _fine_tuning_answers.JobWatch
+    monkeypatch.setattr(_fine_tuning_answers, "JobWatch", lambda info: watched.append(info.name) or watch(info))
+    panel = FineTuningPanel(TEXTS)
+    view = FineTuningView(panel)
+    for job in [*jobs[:most], *jobs[:most]]:
+        assert view.result("curve", job=job.id)["info"]["name"] == job.name
+    assert watched == [job.name for job in jobs[:most]]
+    for job in jobs:
+        view.result("curve", job=job.id)
+    assert len(panel._answers._watches) <= most + 1
+    panel.close()
 
 
 # --- telling --------------------------------------------------------------------------------------------------------
