@@ -102,7 +102,7 @@ def test_a_training_is_watched_steered_and_tried_whatever_dies_in_between(lab, p
     # That the view of a notebook kernel that is gone has no widget any more, the page is told by JupyterLab.
     assert [error for error in page.console_errors if "widget model not found" not in error] == []
     assert page.asked_elsewhere == []
-    for theme, width in (("Light", 1400), ("Dark", 1400), ("Light", 620), ("Dark", 420)):
+    for theme, width in (("Light", 1400), ("Dark", 1400), ("Light", 620), ("Dark", 690)):
         looks_right(view, theme, width)
 
 
@@ -133,7 +133,7 @@ def try_a_checkpoint(view):
     """What a checkpoint makes of a prompt streams in while the training goes on."""
     view.checkpoints.nth(1).click()
     view.element.locator(".gpt-prompt").fill("Pip the fox saw")
-    view.press("let the chosen ones go on from the prompt")
+    view.element.get_by_role("button", name="let the chosen ones go on from the prompt").click()
     expect(view.results).to_have_count(1)
     expect(view.results.first).to_contain_text(SOME_TOKENS)
     expect(view.state).to_have_text("running")
@@ -175,7 +175,7 @@ def steer_from_two_panels(lab, view):
     cell.locator(".cm-content").click()
     page.keyboard.insert_text(f"{JOB}.panel()")
     page.keyboard.press("Control+Enter")
-    other = View(page, cell.locator(".gpt-fine-tuning"))
+    other = View(page, page.locator(".gpt-fine-tuning").nth(1))
     expect(other.state).to_have_text("running")
     other.press("pause: gives the memory back, and can go on exactly there")
     expect(view.state).to_have_text("paused")
@@ -193,7 +193,7 @@ def finish(lab, view):
     """With fewer steps it comes to its last one, and the curve has every step that was recorded, once."""
     last = view.drawn[2] + 200
     view.element.locator("summary", has_text="change").click()
-    view.element.get_by_label("steps", exact=True).fill(str(last))
+    view.element.get_by_role("textbox", name="steps", exact=True).fill(str(last))
     view.press("set the steps")
     expect(view.state).to_have_text("succeeded")
     count, is_each_once = json.loads(run(lab, view.page, RECORDED))
