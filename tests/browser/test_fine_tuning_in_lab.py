@@ -216,7 +216,7 @@ def compare_with_the_base(view):
 
 def look_at_a_head_that_has_moved(view):
     """The table of heads opens the attention panel, and a second head is shown in the same one."""
-    view.press("how far each head’s attention is from the base’s")
+    view.press("how far each head’s attention is from the base’s")  # noqa: RUF001
     heads = view.element.locator(".gpt-moved-most button")
     maps = view.element.locator(".gpt-moved-maps .gpt-attention")
     for number in range(2):
