@@ -23,6 +23,7 @@ from gpt_notebook.next_action import NextAction
 from gpt_notebook.protocol import Done, Progress
 from gpt_notebook.session import session
 from gpt_notebook.suggestions import nearest
+from gpt_notebook.visible_text import shortened
 
 ATTEMPTS = 20
 """How often a model kernel that is gone is looked for, in vain, before following ends with an error."""
@@ -69,7 +70,7 @@ def find(job: str) -> JobInfo:
     names = [each.name for each in known]
     near = nearest(job, names)
     hint = f"did you mean {near}?" if near else f"there are {', '.join(names)}" if names else "there is none yet"
-    message = f"there is no job {job}: {hint}"
+    message = f"there is no job {shortened(job, 80)}: {hint}"
     raise JobNotFound(message)
 
 

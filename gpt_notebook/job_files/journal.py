@@ -30,6 +30,8 @@ from gpt_notebook.protocol import decode
 KNOWN: dict[str, type[Recorded]] = {cls.type: cls for cls in typing.get_args(JobEvent) if issubclass(cls, Recorded)}
 PASSING = (StepDone, Validated, Probed, Noted)
 """Events that come often, and after which a job is what it was."""
+LARGEST = 2**63 - 1
+"""A number that is larger can't have been meant, and no curve has room for it."""
 
 _NUMBER = re.compile(rb'\{"type": "\w+", "number": (\d{1,18}),')
 """How a line begins that was written here."""
@@ -214,6 +216,8 @@ def _decoded(found: dict[str, Any]) -> JobEvent | None:
     """
     cls: Any = KNOWN.get(str(found.pop("type", None)))
     if cls is None or not all(type(found[name]) in kinds for name, kinds in _kinds(cls) if name in found):
+        return None
+    if any(type(each) is int and abs(each) > LARGEST for each in found.values()):
         return None
     try:
         if _is_plain(cls):

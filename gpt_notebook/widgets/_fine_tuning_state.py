@@ -45,7 +45,7 @@ def makes_sense(key: str, value: Any) -> bool:
         case "job":
             found = value is None or _is_id(value)
         case "form":
-            found = value is None or isinstance(value, Mapping)
+            found = value is None or (isinstance(value, Mapping) and all(isinstance(each, str) for each in value))
         case "smoothing":
             found = type(value) in (int, float) and 0 <= value <= MOST_SMOOTHING
         case "below":

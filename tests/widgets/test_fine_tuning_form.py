@@ -7,7 +7,7 @@ from fake_jobs import ESTIMATE
 from panel_views import View
 
 from gpt_notebook import launcher
-from gpt_notebook.errors import JobDiffers
+from gpt_notebook.errors import InvalidRequest, JobDiffers
 from gpt_notebook.job_protocol import LoraOptions
 from gpt_notebook.protocol import Progress
 from gpt_notebook.testing import FakeEngine, serving
@@ -96,7 +96,10 @@ def test_what_can_not_be_is_named_at_its_field(engine, built, changes, param, me
 
 
 def test_a_form_that_is_none(engine, built):
-    assert "form is an object" in View(FineTuningPanel(TEXTS)).error("preview", form=[])["message"]
+    panel = FineTuningPanel(TEXTS)
+    assert "form is an object" in View(panel).error("preview", form=[])["message"]
+    with pytest.raises(InvalidRequest, match="form cannot be {1: 2}"):
+        panel.state = {"form": {1: 2}}
 
 
 def test_a_name_that_is_taken_is_named(engine, built):
