@@ -98,7 +98,7 @@ def test_what_can_not_be_is_named_at_its_field(engine, built, changes, param, me
 def test_a_form_that_is_none(engine, built):
     panel = FineTuningPanel(TEXTS)
     assert "form is an object" in View(panel).error("preview", form=[])["message"]
-    with pytest.raises(InvalidRequest, match="form cannot be {1: 2}"):
+    with pytest.raises(InvalidRequest, match=r"form cannot be \{1: 2\}"):
         panel.state = {"form": {1: 2}}
 
 
