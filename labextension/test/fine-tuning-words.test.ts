@@ -23,6 +23,7 @@ test("a state says why, and what its message says", () => {
   assert.equal(stateWords("paused", "user"), "paused");
   assert.equal(stateWords("succeeded", null), "succeeded");
   assert.equal(stateWords("failed", "of_a_later_version"), "failed: of a later version");
+  assert.doesNotMatch(stateWords("failed", "red\u202e\u001b"), /[\u202e\u001b]/);
   assert.equal(words({ kind: "state", state: "failed", reason: "disk_full", message: "Make room." }), "failed: the disk is full. Make room.");
 });
 

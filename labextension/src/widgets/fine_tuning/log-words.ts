@@ -2,6 +2,7 @@
 
 import { byteSize } from "../../lib/byte-sizes.ts";
 import { counted } from "../../lib/numbers.ts";
+import { visible } from "../../lib/text.ts";
 import { compact } from "../../lib/ticks.ts";
 import { type CommandName, ENDED, type JobInfo, type Reason } from "../../protocol.ts";
 import type { History } from "./history.ts";
@@ -32,7 +33,7 @@ export const COMMAND_WORDS: Record<CommandName, { name: string; doing: string }>
 
 /** A state with its reason, where it has one: "failed: the disk is full". */
 export function stateWords(state: string, reason: string | null): string {
-  const words = reason === null ? "" : (REASONS[reason as Reason] ?? reason.replaceAll("_", " "));
+  const words = reason === null ? "" : (REASONS[reason as Reason] ?? visible(reason.replaceAll("_", " ")));
   return words === "" ? state : `${state}: ${words}`;
 }
 
