@@ -268,10 +268,27 @@ def score(
     return np.array([likelihood.likelihood(each, normalize) for each in scores]).reshape(len(prompts), len(choices))
 
 
-def perplexity(texts: str | Sequence[str], *, model: Model = None) -> likelihood.Perplexity:
-    """Return the perplexity of a text, or of many taken together; `float()` gives the number."""
-    asked = likelihood.text_requests(session.resolve(model), arguments.strings("texts", texts))
-    return likelihood.Perplexity(tokens=tuple(token for each in _scores(asked) for token in each.tokens))
+def perplexity(texts: str | Sequence[str], *, model: Model = None, logprobs: int = 0) -> likelihood.Perplexity:
+    """Return the perplexity of a text, or of many taken together; `float()` gives the number.
+
+    A notebook shows the text, each token shaded by how much it surprised the model.
+
+    Args:
+        texts: One text or many.
+        model: A model string; None is the default one.
+        logprobs: How many alternatives to give for each token, with its rank and the entropy at its place.
+    """
+    found = [event.score for event in reading(texts, model=model, logprobs=logprobs) if isinstance(event, Scored)]
+    return likelihood.Perplexity(
+        tokens=tuple(token for each in found for token in each.tokens), model=session.resolve(model)
+    )
+
+
+def reading(texts: str | Sequence[str], *, model: Model = None, logprobs: int = 0) -> Generator[Event, None, None]:
+    """Read texts as `perplexity` does, as the protocol's events: a `Scored` for each text, with `Progress` before."""
+    count = arguments.whole_number("logprobs", logprobs)
+    asked = likelihood.text_requests(session.resolve(model), arguments.strings("texts", texts), logprobs=count)
+    return (event for request in asked for event in _scoring(request))
 
 
 def _scores(asked: Iterable[ScoreRequest]) -> list[TextScore]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from gpt_notebook.protocol import ScoreRequest, TextScore, Token
 
@@ -25,6 +25,8 @@ class Perplexity:
 
     tokens: tuple[Token, ...]
     """All tokens of all texts, in order; the first of a text has no logprob where nothing came before it."""
+    model: str = ""
+    """Whose it is."""
 
     @property
     def per_token(self) -> tuple[float, ...]:
@@ -41,6 +43,13 @@ class Perplexity:
     def __repr__(self) -> str:
         return f"<Perplexity {float(self):.4g} over {len(self.per_token)} tokens>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Return what a notebook shows; IPython calls this and does the filtering that the arguments ask for."""
+        del include, exclude
+        from gpt_notebook.display.perplexity_html import perplexity_bundle
+
+        return perplexity_bundle(self)
+
 
 def likelihood(score: TextScore, normalize: Normalize) -> float:
     """Return the log-likelihood of a text, or its mean over the tokens."""
@@ -55,10 +64,10 @@ def pair_requests(model: str, prompts: Sequence[str], choices: Sequence[str]) ->
         yield ScoreRequest(model=model, prompts=firsts, continuations=seconds)
 
 
-def text_requests(model: str, texts: Sequence[str]) -> Iterator[ScoreRequest]:
-    """Yield requests for whole texts."""
+def text_requests(model: str, texts: Sequence[str], *, logprobs: int = 0) -> Iterator[ScoreRequest]:
+    """Yield requests for whole texts, with so many alternatives for each token."""
     for batch in _batches([(text,) for text in texts]):
-        yield ScoreRequest(model=model, prompts=tuple(text for (text,) in batch))
+        yield ScoreRequest(model=model, prompts=tuple(text for (text,) in batch), logprobs=logprobs)
 
 
 def _batches(items: list[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:

@@ -267,13 +267,16 @@ class ScoreRequest:
     prompts: tuple[str, ...]
     continuations: tuple[str, ...] | None = None
     model: str = DEFAULT_MODEL
+    logprobs: int = 0
+    """How many alternatives to give for each token, with its rank and the entropy."""
 
     def __post_init__(self) -> None:
-        """Refuse lists of different lengths.
+        """Refuse lists of different lengths, and too many alternatives.
 
         Raises:
-            InvalidRequest: gives both lengths.
+            InvalidRequest: gives both lengths, or the largest number.
         """
+        check_range("logprobs", self.logprobs, low=0, high=MAX_TOP_LOGPROBS)
         if self.continuations is not None and len(self.continuations) != len(self.prompts):
             text = f"{len(self.prompts)} prompts and {len(self.continuations)} continuations: give one for each"
             raise InvalidRequest(text, param="continuations")
@@ -289,6 +292,8 @@ class TopLogprob:
     id: int
     text: str
     logprob: float
+    sampling_probability: float | None = None
+    """With which it could be drawn, by temperature, top-k and top-p; 0 where these leave it out. None where nothing is drawn."""
 
     def __repr__(self) -> str:
         return f"TopLogprob({self.text!r}, {self.logprob:.2f})"
@@ -313,6 +318,12 @@ class Token:
     """The token's own bytes, where they are not whole characters."""
     special: bool = False
     """Whether it is one of the tokenizer's special tokens."""
+    sampling_probability: float | None = None
+    """With which it was drawn; like rank and entropy, told where alternatives are asked for."""
+    rank: int | None = None
+    """How probable the model found it: 1 is the most probable token of all."""
+    entropy: float | None = None
+    """Of the model's own distribution at this place, in nats: 0 where it is sure of one token."""
 
     def __repr__(self) -> str:
         return f"Token({self.text!r})" if self.logprob is None else f"Token({self.text!r}, {self.logprob:.2f})"

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.footer import final_footer, live_footer
-from gpt_notebook.protocol import Token
+from gpt_notebook.protocol import Token, TopLogprob
 from gpt_notebook.visible_text import visible
 
 COMPLETION_MIME = "application/vnd.gpt-notebook.completion+json"
@@ -28,7 +28,7 @@ Bundle = tuple[dict[str, Any], dict[str, Any]]
 """Data by MIME type, and metadata."""
 
 LOGPROB_DIGITS = 4
-"""Digits after the point of the logprobs that are saved; those beyond differ from machine to machine."""
+"""Digits after the point of the numbers that are saved; those beyond differ from machine to machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,18 +155,23 @@ def _own(completion: Completion) -> dict[str, Any]:
 def _token(token: Token) -> dict[str, Any]:
     """Return a token's fields, without those that say nothing: a saved notebook holds thousands."""
     fields: dict[str, Any] = {"id": token.id, "text": token.text}
-    if token.logprob is not None:
-        fields["logprob"] = round(token.logprob, LOGPROB_DIGITS)
+    fields |= _numbers(token, "logprob")
     if token.top_logprobs:
         fields["top_logprobs"] = [
-            {"id": each.id, "text": each.text, "logprob": round(each.logprob, LOGPROB_DIGITS)}
+            {"id": each.id, "text": each.text, **_numbers(each, "logprob", "sampling_probability")}
             for each in token.top_logprobs
         ]
+    fields |= _numbers(token, "sampling_probability", "rank", "entropy")
     if token.bytes:
         fields["bytes"] = list(token.bytes)
     if token.special:
         fields["special"] = True
     return fields
+
+
+def _numbers(of: Token | TopLogprob, *names: str) -> dict[str, float]:
+    """Return those of its numbers that there are."""
+    return {name: round(value, LOGPROB_DIGITS) for name in names if (value := getattr(of, name)) is not None}
 
 
 def _html(completions: Sequence[Completion], view: View, reason: str) -> str:

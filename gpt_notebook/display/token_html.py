@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from html import escape
 
 from gpt_notebook.display import completion_html
-from gpt_notebook.protocol import Token
+from gpt_notebook.protocol import Token, TopLogprob
 from gpt_notebook.visible_text import visible
 
 _DARKEST = 0.001
@@ -93,8 +93,29 @@ def _shade(logprob: float) -> str:
 
 def _tooltip(token: Token) -> str:
     lines = [f"{quoted(token.text, token.bytes)}  {percent_of(token.logprob)}  id {token.id}"]
-    lines += [f"{percent_of(each.logprob):>7}  {quoted(each.text)}" for each in token.top_logprobs]
+    if told := _told(token):
+        lines.append(told)
+    lines += [f"{_chances(each):>7}  {quoted(each.text)}" for each in token.top_logprobs]
     return "\n".join(lines)
+
+
+def _told(token: Token) -> str:
+    """Return how a token stands among all, and how sure the model was, where that is known."""
+    parts = []
+    if token.rank is not None:
+        parts.append(f"rank {token.rank:,}")
+    if token.sampling_probability is not None:
+        parts.append(f"drawn with {_percent(token.sampling_probability)}")
+    if token.entropy is not None:
+        parts.append(f"entropy {token.entropy:.2f} nats")
+    return ", ".join(parts)
+
+
+def _chances(alternative: TopLogprob) -> str:
+    """Return the model's probability, and that of being drawn where temperature, top-k or top-p make it another."""
+    own = percent_of(alternative.logprob)
+    drawn = alternative.sampling_probability
+    return own if drawn is None or _percent(drawn) == own else f"{own} → {_percent(drawn)}"
 
 
 def quoted(text: str, raw: Sequence[int] = ()) -> str:
@@ -110,5 +131,7 @@ def percent_of(logprob: float | None) -> str:
 
 
 def _percent(probability: float) -> str:
+    if probability == 0:
+        return "0 %"
     digits = 0 if probability >= 0.1 else 1 if probability >= 0.001 else 3  # noqa: PLR2004 - three steps of precision
     return f"{100 * probability:.{digits}f} %"

@@ -6,7 +6,7 @@
     interpolation  {name} becomes its value                  completer      Tab
     conversation   --chat                                    model_names    names for Tab, from whatever is at hand
     cell_output    the output that grows                     cell_value     the Completion as the cell's value
-    running_cell   what IPython tells about the cell that runs
+    running_cell   what IPython tells about the cell that runs      surprise    --surprise
 
 Nothing heavy is imported before a cell needs it.
 """

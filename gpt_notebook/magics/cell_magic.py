@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpt_notebook import api
 from gpt_notebook.completion import Collector, Completion
@@ -15,13 +15,16 @@ from gpt_notebook.errors import GenerationInterrupted, GptNotebookError, Invalid
 from gpt_notebook.magics.cell_output import CellOutput, cell_output, show_attention
 from gpt_notebook.magics.conversation import Conversation
 from gpt_notebook.magics.interpolation import interpolate
-from gpt_notebook.magics.options import EXAMPLE, CellOptions, parse
+from gpt_notebook.magics.options import EXAMPLE, TOKENS_LOGPROBS, CellOptions, parse
 from gpt_notebook.magics.running_cell import cell_identity
 from gpt_notebook.protocol import Event, Progress, SamplingOptions
 from gpt_notebook.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from gpt_notebook.likelihood import Perplexity
     from gpt_notebook.magics.magics import GPTMagics
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def run(magics: GPTMagics, line: str, cell: str) -> object:
     if options.into is not None:
         # An older value must not pass for this cell's, whatever happens now.
         shell.user_ns.pop(options.into, None)
+    if options.surprise:
+        return magics.value.hand_over(_put(shell, options, _read(shell, prompt, options)))
     try:
         if options.chat is None:
             completions = _go_on(shell, prompt, options)
@@ -135,10 +140,22 @@ def show(events: Generator[Event, None, None], output: CellOutput) -> tuple[Comp
 
 def _keep(shell: Any, options: CellOptions, completions: tuple[Completion, ...]) -> Completion | Samples:
     """Return completions as the value of their cell, and put it where --into says."""
-    value = completions[0] if len(completions) == 1 else Samples(completions)
+    return _put(shell, options, completions[0] if len(completions) == 1 else Samples(completions))
+
+
+def _put(shell: Any, options: CellOptions, value: _Value) -> _Value:
+    """Put the value of a cell where --into says, and return it."""
     if options.into is not None:
         shell.push({options.into: value}, interactive=True)
     return value
+
+
+def _read(shell: Any, prompt: Prompt, options: CellOptions) -> Perplexity:
+    """Let the model read the cell instead of going on from it."""
+    from gpt_notebook.magics.surprise import surprised
+
+    output = cell_output(shell, View(notices=prompt.notices))
+    return surprised(prompt.text, output, model=options.model, logprobs=TOKENS_LOGPROBS, notices=prompt.notices)
 
 
 def _go_on(shell: Any, prompt: Prompt, options: CellOptions) -> tuple[Completion, ...]:

@@ -41,6 +41,9 @@ class CellOutput(Protocol):
     def say(self, line: str) -> None:
         """Show one line, in the place of what was shown so far."""
 
+    def show(self, content: Bundle) -> None:
+        """Show something else than completions, in the place of what was shown so far."""
+
 
 def cell_output(shell: Any, view: View) -> CellOutput:
     """Return the kind of output that suits the shell's front end."""
@@ -124,6 +127,10 @@ class NotebookOutput:
         """Show one line."""
         self._show(({"text/plain": line, "text/html": completion_html.page("", footer=line)}, {}))
 
+    def show(self, content: Bundle) -> None:
+        """Show it."""
+        self._show(content)
+
     def _show_if_due(self, make: Callable[[], Bundle]) -> None:
         began = self._clock()
         if not self._live or began < self._not_before:
@@ -177,6 +184,10 @@ class TerminalOutput:
         """Write one line."""
         self._clear_progress()
         self._write(f"{visible(line)}\n")
+
+    def show(self, content: Bundle) -> None:
+        """Write its plain text."""
+        self.say(content[0]["text/plain"])
 
     def _write_rest(self, completion: Completion, count: int) -> None:
         text = completion.text[self._characters :]

@@ -10,7 +10,11 @@ from typing import Any
 
 from gpt_notebook.magics.running_cell import current_run, is_magic_cell, is_terminal
 
-_TYPES = (("gpt_notebook.completion", "Completion"), ("gpt_notebook.display.bundle", "Samples"))
+_TYPES = (
+    ("gpt_notebook.completion", "Completion"),
+    ("gpt_notebook.display.bundle", "Samples"),
+    ("gpt_notebook.likelihood", "Perplexity"),
+)
 
 
 class CellValue:

@@ -73,6 +73,7 @@ OPTIONS = (
     Option(("--format",), "format", "how to show the text: " + ", ".join(FORMATS), "FORMAT", choices=FORMATS),
     Option(("--tokens",), "tokens", "show each token, its probability and the alternatives"),
     Option(("--attention",), "attention", "show below the text what each head looks at, to explore"),
+    Option(("--surprise",), "surprise", "read the text instead of going on from it: how likely each token is"),
     Option(("--no-vars", "--raw"), "no_vars", "leave {name} as typed"),
 )
 
@@ -80,6 +81,9 @@ HELP_FLAGS = ("-h", "--help")
 
 _SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "stop", "seed", "n")
 """The fields that go to `SamplingOptions` as they are."""
+
+_SHOWN = ("chat", "complete", "system", "format", "tokens", "attention")
+"""Of the others, those that are about what is generated."""
 
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
@@ -99,6 +103,7 @@ class CellOptions:
     format: Format = "text"
     tokens: bool = False
     attention: bool = False
+    surprise: bool = False
     no_vars: bool = False
 
     @property
@@ -238,6 +243,16 @@ def _with_adapter(model: str | None, adapter: str) -> str:
     return f"{base}+{adapter}"
 
 
+def _of_generation(options: CellOptions) -> str | None:
+    """Return the flag of an option that only makes sense where something is generated; None where none was given."""
+    given = {**options.sampling, **{each: getattr(options, each) for each in _SHOWN}}
+    usual = CellOptions()
+    for each in OPTIONS:
+        if each.field in given and given[each.field] != getattr(usual, each.field, None):
+            return each.flags[0]
+    return None
+
+
 def _check(options: CellOptions) -> None:
     """Refuse what makes no sense, before anything is started.
 
@@ -251,6 +266,9 @@ def _check(options: CellOptions) -> None:
     except InvalidRequest as error:
         flag = next((each.flags[0] for each in OPTIONS if each.field == error.param), None)
         raise InvalidRequest(f"{flag}: {error.message}" if flag else error.message, param=error.param) from None
+    if options.surprise and (other := _of_generation(options)):
+        message = f"--surprise reads the text and says nothing after it, so {other} has no meaning with it: leave one of them out"
+        raise InvalidRequest(message)
     if options.chat is not None and not options.chat.strip():
         message = "--chat needs the name of a conversation, such as --chat story"
         raise InvalidRequest(message)

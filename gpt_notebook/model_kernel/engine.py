@@ -165,7 +165,9 @@ class Engine:
             model = entry.served.model
             with entry.served.used():
                 texts = await asyncio.to_thread(prompts.texts_to_score, model, request)
-                async with contextlib.aclosing(self._runner.run(entry, Scoring(model, texts))) as events:
+                async with contextlib.aclosing(
+                    self._runner.run(entry, Scoring(model, texts, alternatives=request.logprobs))
+                ) as events:
                     async for event in events:
                         yield event
                 yield Done()

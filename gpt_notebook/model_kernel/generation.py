@@ -49,7 +49,7 @@ class Sample:
         self.generated += 1
         if choice.token_id in self._model.end_ids:
             return choice.token_id, self.finish("stop")
-        token = self._model.vocabulary.token(choice.token_id, choice.logprob, choice.top)
+        token = self._model.vocabulary.token(choice.token_id, choice.logprob, choice.considered)
         shown = self._stop.add(self._text.add(token))
         if self._stop.found:
             self.finish_reason = "stop"

@@ -26,6 +26,23 @@ UNLIKELY = 1e-4
 """Tokens this much less probable than the best are left out of the search for top-p's, unless it turns out to need them."""
 
 
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Considered:
+    """What else there was at a place, and how likely what was taken."""
+
+    top: list[tuple[int, float, float | None]]
+    """The most probable tokens with their logprobs and the probabilities with which they could be drawn, if one is drawn."""
+    rank: int
+    """Of the token that was taken; 1 is the most probable one."""
+    entropy: float
+    """Of the model's own distribution, in nats."""
+    probability: float | None = None
+    """With which the token was drawn."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What was chosen after a row of logits, and what the model thought of it."""
@@ -33,8 +50,8 @@ class Choice:
     token_id: int
     logprob: float
     """Of the logits as they were: before temperature, top-k and top-p."""
-    top: list[tuple[int, float]]
-    """The most probable tokens and their logprobs, most probable first."""
+    considered: Considered | None
+    """None where it wasn't asked for."""
 
 
 def choose(row: Logits, options: SamplingOptions, draws: random.Random) -> Choice:
@@ -52,13 +69,42 @@ def choose(row: Logits, options: SamplingOptions, draws: random.Random) -> Choic
     if not np.isfinite(normalizer):
         message = "the model's numbers are NaN or infinite: load it in float32, or check its weights and its adapter"
         raise ModelDamaged(message)
-    token_id = best if options.temperature == 0 else drawn(*kept(row, options), draws.random())
-    top = top_tokens(torch.from_numpy(row), options.logprobs, normalizer) if options.logprobs else []
-    return Choice(token_id, float(row[token_id]) - normalizer, top)
+    if options.temperature == 0:
+        token_id, likely = best, (np.array([best]), np.ones(1))
+    else:
+        likely = kept(row, options)
+        token_id = drawn(*likely, draws.random())
+    found = _considered(row, normalizer, token_id, likely, options.logprobs) if options.logprobs else None
+    return Choice(token_id, float(row[token_id]) - normalizer, found)
 
 
-def kept(row: Logits, options: SamplingOptions) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return the tokens that may be drawn, by their ids, and the probability of each.
+def _considered(
+    row: Logits, normalizer: float, token_id: int, likely: tuple[npt.NDArray[np.intp], Probabilities], k: int
+) -> Considered:
+    """Return what else there was beside a token that was drawn from those that are likely."""
+    top = top_tokens(torch.from_numpy(row), k, normalizer)
+    return Considered(
+        top=[(each, logprob, _probability(each, likely)) for each, logprob in top],
+        rank=1 + int(np.count_nonzero(row > row[token_id])),
+        entropy=entropy(torch.from_numpy(row) - normalizer),
+        probability=_probability(token_id, likely),
+    )
+
+
+def _probability(token_id: int, likely: tuple[npt.NDArray[np.intp], Probabilities]) -> float:
+    """Return the probability of one of the tokens that may be drawn, and 0 for any other."""
+    ids, probabilities = likely
+    at = int(np.searchsorted(ids, token_id))
+    return float(probabilities[at]) if at < len(ids) and ids[at] == token_id else 0.0
+
+
+def entropy(logprobs: torch.Tensor) -> float:
+    """Return the entropy of a distribution, given as logprobs (vocabulary,), in nats."""
+    return float(torch.special.entr(logprobs.exp()).sum(dtype=torch.float64))
+
+
+def kept(row: Logits, options: SamplingOptions) -> tuple[npt.NDArray[np.intp], Probabilities]:
+    """Return the tokens that may be drawn, by their ids in rising order, and the probability of each.
 
     Args:
         row: the model's logits.

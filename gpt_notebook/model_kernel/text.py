@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenizers.decoders import DecodeStream
 
+from gpt_notebook.model_kernel.sampling import Considered
 from gpt_notebook.protocol import Token, TopLogprob
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -68,12 +69,22 @@ class Vocabulary:
         except UnicodeDecodeError:
             return raw.decode(errors="replace"), tuple(raw)
 
-    def token(self, token_id: int, logprob: float | None = None, top: Sequence[tuple[int, float]] = ()) -> Token:
-        """Return a token with its text by itself, its logprob and its alternatives given as (id, logprob)."""
+    def token(self, token_id: int, logprob: float | None = None, considered: Considered | None = None) -> Token:
+        """Return a token with its text by itself, its logprob, and what else there was at its place."""
         text, partial = self.describe(token_id)
-        alternatives = tuple(TopLogprob(id=i, text=self.describe(i)[0], logprob=p) for i, p in top)
-        special = token_id in self.special_ids
-        return Token(id=token_id, text=text, logprob=logprob, top_logprobs=alternatives, bytes=partial, special=special)
+        token = Token(id=token_id, text=text, logprob=logprob, bytes=partial, special=token_id in self.special_ids)
+        if considered is None:
+            return token
+        return dataclasses.replace(
+            token,
+            top_logprobs=tuple(
+                TopLogprob(id=each, text=self.describe(each)[0], logprob=value, sampling_probability=probability)
+                for each, value, probability in considered.top
+            ),
+            sampling_probability=considered.probability,
+            rank=considered.rank,
+            entropy=considered.entropy,
+        )
 
     def stream(self, prompt_token_ids: Sequence[int] = (), *, strip_space: bool = False) -> TextStream:
         """Return a decoder for the tokens that follow a prompt, which may leave out a space at their beginning."""

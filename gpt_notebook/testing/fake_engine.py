@@ -349,7 +349,7 @@ class FakeEngine:
         """Give every token the same logprob; the first of a text that nothing comes before has none."""
         with self._admitted(request, request.model, hub_token):
             for text in request.prompts if request.continuations is None else request.continuations:
-                tokens = [self._vocabulary.token(word, SCORE) for word in words(text)]
+                tokens = [self._vocabulary.token(word, SCORE, request.logprobs) for word in words(text)]
                 if request.continuations is None and tokens:
                     tokens[0] = replace(tokens[0], logprob=None)
                 yield Scored(score=TextScore(tokens=tuple(tokens), logprob=sum(t.logprob or 0.0 for t in tokens)))

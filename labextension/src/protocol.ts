@@ -118,6 +118,8 @@ export interface ScoreRequest {
   prompts: string[];
   continuations?: string[] | null;
   model?: string;
+  /** How many alternatives to give for each token, with its rank and the entropy. */
+  logprobs?: number;
 }
 
 /** One of the tokens that the model considered at a place. */
@@ -125,6 +127,10 @@ export interface TopLogprob {
   id: number;
   text: string;
   logprob: number;
+  /**
+   * With which it could be drawn, by temperature, top-k and top-p; 0 where these leave it out. null where nothing is drawn.
+   */
+  sampling_probability: number | null;
 }
 
 /**
@@ -145,6 +151,12 @@ export interface Token {
   bytes: number[];
   /** Whether it is one of the tokenizer's special tokens. */
   special: boolean;
+  /** With which it was drawn; like rank and entropy, told where alternatives are asked for. */
+  sampling_probability: number | null;
+  /** How probable the model found it: 1 is the most probable token of all. */
+  rank: number | null;
+  /** Of the model's own distribution at this place, in nats: 0 where it is sure of one token. */
+  entropy: number | null;
 }
 
 /** How many tokens a request took. */

@@ -208,6 +208,24 @@ def test_a_token_tells_its_probability_and_the_alternatives():
     assert "14 %  ⏎" in title
 
 
+def test_a_token_tells_with_which_probability_it_was_drawn():
+    alternative = TopLogprob(id=3, text=" owl", logprob=math.log(0.12), sampling_probability=0.18)
+    out = TopLogprob(id=4, text=" cat", logprob=math.log(0.05), sampling_probability=0.0)
+    token = Token(
+        id=2,
+        text=" Pip",
+        logprob=math.log(0.62),
+        top_logprobs=(alternative, out),
+        rank=1,
+        entropy=1.0,
+        sampling_probability=0.82,
+    )
+    title = re.search(r'title="([^"]*)"', token_html.tokens([token]))[1]
+    assert "rank 1, drawn with 82 %, entropy 1.00 nats" in title
+    assert "12 % → 18 %  ·owl" in title
+    assert "5.0 % → 0 %  ·cat" in title
+
+
 def test_the_scale_of_the_tokens_has_numbers():
     assert "100 %" in token_html.legend()
     assert "0.1 %" in token_html.legend()

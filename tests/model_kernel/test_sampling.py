@@ -98,8 +98,36 @@ def test_logprobs_are_those_of_the_logits_as_they_were():
     choice = sampling.choose(ROW, SamplingOptions(temperature=0.5, top_k=3, logprobs=4), Random(0))
     logprobs = LOGITS.double().log_softmax(-1)
     assert choice.logprob == pytest.approx(float(logprobs[choice.token_id]), abs=1e-6)
-    assert [i for i, _ in choice.top] == logprobs.topk(4).indices.tolist()
-    assert [value for _, value in choice.top] == pytest.approx(logprobs.topk(4).values.tolist(), abs=1e-6)
+    top = choice.considered.top
+    assert [i for i, _, _ in top] == logprobs.topk(4).indices.tolist()
+    assert [value for _, value, _ in top] == pytest.approx(logprobs.topk(4).values.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"top_k": 3}, {"top_p": 0.5}, {"temperature": 2.5, "top_p": 1.0}, {"temperature": 0}]
+)
+def test_a_token_is_told_with_how_likely_it_was_drawn_its_rank_and_the_entropy(options):
+    every = {"temperature": 0.7, "top_k": 0, "top_p": 0.9, **options}
+    choice = sampling.choose(ROW, SamplingOptions(**every, logprobs=20), Random(1))
+    model = LOGITS.double().softmax(-1)
+    drawn = transformers_distribution(LOGITS, **every) if every["temperature"] else torch.eye(200)[LOGITS.argmax()]
+    found = choice.considered
+    assert found.probability == pytest.approx(float(drawn[choice.token_id]), abs=1e-6)
+    assert [each for _, _, each in found.top] == pytest.approx([float(drawn[i]) for i, _, _ in found.top], abs=1e-6)
+    assert found.rank == 1 + int((LOGITS[choice.token_id] < LOGITS).sum())
+    assert found.entropy == pytest.approx(float(torch.distributions.Categorical(model).entropy()), abs=1e-5)
+
+
+def test_tokens_that_a_model_has_ruled_out_have_no_part_in_the_entropy():
+    row = np.full(10, -np.inf, np.float32)
+    row[[3, 7]] = 1.5
+    choice = sampling.choose(row, SamplingOptions(temperature=1, top_p=1, logprobs=3), Random(0))
+    assert choice.considered.entropy == pytest.approx(np.log(2))
+    assert choice.considered.rank == 1
+
+
+def test_what_nobody_asks_for_is_not_computed():
+    assert sampling.choose(ROW, SamplingOptions(), Random(0)).considered is None
 
 
 def test_more_alternatives_than_tokens_are_all_tokens():

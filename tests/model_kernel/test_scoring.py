@@ -44,6 +44,25 @@ def test_a_text_alone_is_scored_after_its_first_token(tiny, shared_engine, refer
     assert score.logprob == pytest.approx(sum(expected), abs=1e-3)
 
 
+@pytest.mark.parametrize("before", ["", "Once upon a"])
+def test_each_token_of_a_text_is_told_with_what_else_there_was(tiny, shared_engine, reference, before):
+    text = TEXT[:40]
+    pair = {"prompts": (before,), "continuations": (text,)} if before else {"prompts": (text,)}
+    (score,) = scores(shared_engine, ScoreRequest(model=tiny(), **pair, logprobs=3))
+    ids = [reference.tokenizer(each)["input_ids"] for each in (before, text)]
+    rows = reference.logprobs([*ids[0], *ids[1]])
+    for place, token in enumerate(score.tokens, start=len(ids[0])):
+        if place == 0:
+            assert (token.rank, token.entropy, token.top_logprobs) == (None, None, ())
+            continue
+        row = rows[place - 1]
+        assert token.rank == 1 + int((row > row[token.id]).sum())
+        assert token.entropy == pytest.approx(float(-(row.exp() * row).sum()), abs=1e-4)
+        assert [each.id for each in token.top_logprobs] == row.topk(3).indices.tolist()
+        assert [each.logprob for each in token.top_logprobs] == pytest.approx(row.topk(3).values.tolist(), abs=1e-4)
+        assert token.sampling_probability is None
+
+
 def test_a_text_of_one_token_has_nothing_to_add_up(tiny, shared_engine):
     (score,) = scores(shared_engine, ScoreRequest(model=tiny(), prompts=("a",)))
     assert [token.logprob for token in score.tokens] == [None]
