@@ -5,6 +5,7 @@
     generate stream chat                    text from a prompt or a conversation
     events                                  the same as it happens; Collector makes completions of it
     map                                     a column of texts for a table
+    compare                                 several models on the same prompt, side by side
     finetune preview                        train a model on data, and see first what it will be shown
     job jobs compare_jobs delete_job        the trainings there are
     FineTuningPanel                         the same to look at, to steer and to try
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
         head_scores,
         patch,
     )
+    from gpt_notebook.comparing import compare
+    from gpt_notebook.comparison import Comparison
     from gpt_notebook.completion import Collector, Completion
     from gpt_notebook.data.preview import Preview
     from gpt_notebook.errors import (
@@ -84,6 +87,7 @@ __all__ = [
     "AttentionPanel",
     "ChatMessage",
     "Collector",
+    "Comparison",
     "Completion",
     "Evaluation",
     "Export",
@@ -111,6 +115,7 @@ __all__ = [
     "attention",
     "cancel",
     "chat",
+    "compare",
     "compare_jobs",
     "connect",
     "delete_adapter",
@@ -147,6 +152,7 @@ _HOMES = {
     "AttentionPanel": "widgets.attention",
     "ChatMessage": "protocol",
     "Collector": "completion",
+    "Comparison": "comparison",
     "Completion": "completion",
     "Evaluation": "evaluation.result",
     "Export": "adapter_management",
@@ -171,6 +177,7 @@ _HOMES = {
     "WaitInterrupted": "errors",
     "__version__": "identity",
     "attention": "attention_maps",
+    "compare": "comparing",
     "compare_jobs": "fine_tuning.comparison",
     "delete_adapter": "adapter_management",
     "delete_job": "fine_tuning.functions",

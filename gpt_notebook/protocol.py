@@ -264,7 +264,9 @@ class ScoreRequest:
     tokenizer puts a token before it.
     """
 
-    prompts: tuple[str, ...]
+    prompts: tuple[str, ...] = ()
+    prompt_token_ids: tuple[tuple[int, ...], ...] | None = None
+    """In place of `prompts`, with continuations: exactly what the model has read before, such as a chat's template."""
     continuations: tuple[str, ...] | None = None
     model: str = DEFAULT_MODEL
     logprobs: int = 0
@@ -277,8 +279,12 @@ class ScoreRequest:
             InvalidRequest: gives both lengths, or the largest number.
         """
         check_range("logprobs", self.logprobs, low=0, high=MAX_TOP_LOGPROBS)
-        if self.continuations is not None and len(self.continuations) != len(self.prompts):
-            text = f"{len(self.prompts)} prompts and {len(self.continuations)} continuations: give one for each"
+        if self.prompt_token_ids is not None and (self.prompts or self.continuations is None):
+            text = "prompt_token_ids stand in place of prompts, and need continuations"
+            raise InvalidRequest(text, param="prompt_token_ids")
+        count = len(self.prompts if self.prompt_token_ids is None else self.prompt_token_ids)
+        if self.continuations is not None and len(self.continuations) != count:
+            text = f"{count} prompts and {len(self.continuations)} continuations: give one for each"
             raise InvalidRequest(text, param="continuations")
 
 

@@ -69,6 +69,16 @@ def samples(bodies: Iterable[tuple[str, str]]) -> str:
     return f'<div style="{_COLUMNS}">{"".join(cells)}</div>'
 
 
+def columns(cells: Iterable[tuple[str, str, str]]) -> str:
+    """Return columns, each a title, a body and a faint line below; one below the other in a narrow cell."""
+    parts = (
+        f'<div><div style="{_SMALL};color:{_FAINT};font-weight:600">{_safe(title)}</div>{body}'
+        f'<div style="{_SMALL};color:{_FAINT};margin-top:4px">{_safe(line)}</div></div>'
+        for title, body, line in cells
+    )
+    return f'<div style="{_COLUMNS}">{"".join(parts)}</div>'
+
+
 def progress(text: str, fraction: float | None) -> str:
     """Return a line that says what is going on, and a thin bar where it is known how far it is."""
     bar = ""

@@ -28,7 +28,14 @@ _FAINT_MARK = 16
 
 _LEGEND = (1.0, 0.5, 0.1, 0.01, _DARKEST)
 
+_CONTRASTS = (-5.0, -2.0, 0.0, 2.0, 5.0)
+"""The scale of how much likelier, in nats: 5 is 150 times."""
+
+_EQUAL = 0.005
+"""Nats that are not worth a word."""
+
 _ACCENT = "var(--jp-brand-color1, #1976d2)"
+_OTHER = "var(--jp-warn-color1, #f57c00)"
 _GREY = "var(--jp-content-font-color3, #9e9e9e)"
 
 _FAINT = {" ": '<i class="space"> </i>', "\n": '<i class="line">\n</i>', "\t": '<i class="tab">\t</i>'}
@@ -58,15 +65,51 @@ def marked(items: Sequence[Token], marks: Sequence[bool]) -> str:
     return completion_html.tokens("".join(map(_marked_span, items, marks)))
 
 
+def compared(items: Sequence[Token], differences: Sequence[float] | None, other: str) -> str:
+    """Return the tokens, shaded by how much likelier they are here than for another model, in nats; None: not known yet."""
+    if differences is None:
+        return completion_html.tokens(
+            "".join(f'<span title="{escape(_tooltip(each))}">{_body(each)}</span>' for each in items)
+        )
+    spans = (
+        f'<span title="{escape(_tooltip(each))}\n{escape(_likelier(value, other))}" style="{_contrast(value)}">{_body(each)}</span>'
+        for each, value in zip(items, differences, strict=True)
+    )
+    return completion_html.tokens("".join(spans))
+
+
 def legend() -> str:
     """Return the scale, with numbers; it stays hidden where a page strips styles, for then there are no shades."""
-    steps = " ".join(f'<span style="{_shade(math.log(p))}">{_percent(p)}</span>' for p in _LEGEND)
-    return f'<div class="gpt-notebook-legend" hidden="hidden">probability {steps}</div>'
+    return _scale("probability", [(_shade(math.log(p)), _percent(p)) for p in _LEGEND])
+
+
+def contrast_legend() -> str:
+    """Return the scale of `compared`."""
+    return _scale(
+        "likelier for the other · here, nats",
+        [(_contrast(value), f"{value:+g}" if value else "0") for value in _CONTRASTS],
+    )
+
+
+def _scale(title: str, steps: Sequence[tuple[str, str]]) -> str:
+    shown = " ".join(f'<span style="{style}">{text}</span>' for style, text in steps)
+    return f'<div class="gpt-notebook-legend" hidden="hidden">{title} {shown}</div>'
 
 
 def _span(token: Token) -> str:
     style = f' style="{_shade(token.logprob)}"' if token.logprob is not None else ""
     return f'<span title="{escape(_tooltip(token))}"{style}>{_body(token)}</span>'
+
+
+def _contrast(value: float) -> str:
+    share = _STRONGEST_SHADE * min(1.0, abs(value) / _CONTRASTS[-1])
+    return f"background:color-mix(in srgb, {_ACCENT if value >= 0 else _OTHER} {share:.0f}%, transparent)"
+
+
+def _likelier(value: float, other: str) -> str:
+    if abs(value) < _EQUAL:
+        return f"as likely for {visible(other)}"
+    return f"{abs(value):.2f} nats likelier {'here than' if value > 0 else 'for'} {visible(other)}{'' if value > 0 else ' than here'}"
 
 
 def _marked_span(token: Token, mark: bool) -> str:  # noqa: FBT001 - goes over two lists at once

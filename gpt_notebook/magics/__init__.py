@@ -7,6 +7,7 @@
     conversation   --chat                                    model_names    names for Tab, from whatever is at hand
     cell_output    the output that grows                     cell_value     the Completion as the cell's value
     running_cell   what IPython tells about the cell that runs      surprise    --surprise
+    compare        --compare
 
 Nothing heavy is imported before a cell needs it.
 """

@@ -21,6 +21,7 @@ from gpt_notebook.protocol import Event, Progress, SamplingOptions
 from gpt_notebook.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from gpt_notebook.comparison import Comparison
     from gpt_notebook.likelihood import Perplexity
     from gpt_notebook.magics.magics import GPTMagics
 
@@ -54,6 +55,8 @@ def run(magics: GPTMagics, line: str, cell: str) -> object:
     if options.surprise:
         return magics.value.hand_over(_put(shell, options, _read(shell, prompt, options)))
     try:
+        if options.compare:
+            return magics.value.hand_over(_put(shell, options, _side_by_side(shell, prompt, options)))
         if options.chat is None:
             completions = _go_on(shell, prompt, options)
         else:
@@ -156,6 +159,13 @@ def _read(shell: Any, prompt: Prompt, options: CellOptions) -> Perplexity:
 
     output = cell_output(shell, View(notices=prompt.notices))
     return surprised(prompt.text, output, model=options.model, logprobs=TOKENS_LOGPROBS, notices=prompt.notices)
+
+
+def _side_by_side(shell: Any, prompt: Prompt, options: CellOptions) -> Comparison:
+    """Let several models go on from the prompt."""
+    from gpt_notebook.magics.compare import compared
+
+    return compared(prompt, options, cell_output(shell, View(notices=prompt.notices)))
 
 
 def _go_on(shell: Any, prompt: Prompt, options: CellOptions) -> tuple[Completion, ...]:

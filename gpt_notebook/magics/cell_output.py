@@ -44,6 +44,9 @@ class CellOutput(Protocol):
     def show(self, content: Bundle) -> None:
         """Show something else than completions, in the place of what was shown so far."""
 
+    def show_if_due(self, make: Callable[[], Bundle]) -> None:
+        """Show it if the last time is long enough ago; there will be more."""
+
 
 def cell_output(shell: Any, view: View) -> CellOutput:
     """Return the kind of output that suits the shell's front end."""
@@ -104,7 +107,7 @@ class NotebookOutput:
         """Show a line and, where a total is known, a bar."""
         text, fraction = progress_report(event)
         data = {"text/plain": text, "text/html": completion_html.progress(text, fraction)}
-        self._show_if_due(lambda: (data, {}))
+        self.show_if_due(lambda: (data, {}))
 
     def update(self, completions: Sequence[Completion]) -> None:
         """Show the text at once when it is the first, else when the time has come."""
@@ -114,7 +117,7 @@ class NotebookOutput:
             self._first_text = self._clock()
             self._not_before = float("-inf")
         rate = _rate(completions, self._clock() - self._first_text)
-        self._show_if_due(lambda: live_bundle(completions, self._view, tokens_per_second=rate))
+        self.show_if_due(lambda: live_bundle(completions, self._view, tokens_per_second=rate))
 
     def finish(self, completions: Sequence[Completion], *, reason: str = "incomplete") -> None:
         """Show what stays. Where nothing came at all, wipe the progress: an output cannot be taken away again."""
@@ -131,7 +134,8 @@ class NotebookOutput:
         """Show it."""
         self._show(content)
 
-    def _show_if_due(self, make: Callable[[], Bundle]) -> None:
+    def show_if_due(self, make: Callable[[], Bundle]) -> None:
+        """Show it if the last time is long enough ago."""
         began = self._clock()
         if not self._live or began < self._not_before:
             return
@@ -188,6 +192,9 @@ class TerminalOutput:
     def show(self, content: Bundle) -> None:
         """Write its plain text."""
         self.say(content[0]["text/plain"])
+
+    def show_if_due(self, make: Callable[[], Bundle]) -> None:
+        """Wait for the end: what was written stays."""
 
     def _write_rest(self, completion: Completion, count: int) -> None:
         text = completion.text[self._characters :]

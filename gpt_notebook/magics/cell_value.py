@@ -14,6 +14,7 @@ _TYPES = (
     ("gpt_notebook.completion", "Completion"),
     ("gpt_notebook.display.bundle", "Samples"),
     ("gpt_notebook.likelihood", "Perplexity"),
+    ("gpt_notebook.comparison", "Comparison"),
 )
 
 

@@ -67,6 +67,9 @@ class _Names:
 def _in_cell(words: list[str], fragment: str, conversations: Conversations, names: _Names) -> Iterable[str]:
     """Return what can come after these words of a `%%gpt` line."""
     option = options.option(words[-1]) if words else None
+    last = next(filter(None, map(options.option, reversed(words))), None)
+    if last is not None and last.several and not fragment.startswith("-"):
+        return names.beginning(fragment)
     if option is None or not option.takes_value:
         used = {each.field for word in words if (each := options.option(word)) and not each.repeats}
         return [flag for each in options.OPTIONS if each.field not in used for flag in each.flags]

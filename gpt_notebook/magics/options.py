@@ -21,6 +21,7 @@ from gpt_notebook.suggestions import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from gpt_notebook.display.bundle import Format
+    from gpt_notebook.protocol import SamplingOptions
 
 FORMATS: tuple[Format, ...] = ("text", "markdown", "code", "json")
 
@@ -40,6 +41,8 @@ class Option:
     metavar: str | None = None
     kind: type = str
     repeats: bool = False
+    several: bool = False
+    """Whether more than one value may follow it."""
     choices: tuple[str, ...] | None = None
 
     @property
@@ -53,7 +56,15 @@ class Option:
         if not self.takes_value:
             return {**common, "action": "store_true"}
         action = "append" if self.repeats else "store"
-        return {**common, "action": action, "metavar": self.metavar, "type": self.kind, "choices": self.choices}
+        number = {"nargs": "+"} if self.several else {}
+        return {
+            **common,
+            **number,
+            "action": action,
+            "metavar": self.metavar,
+            "type": self.kind,
+            "choices": self.choices,
+        }
 
 
 OPTIONS = (
@@ -73,6 +84,9 @@ OPTIONS = (
     Option(("--format",), "format", "how to show the text: " + ", ".join(FORMATS), "FORMAT", choices=FORMATS),
     Option(("--tokens",), "tokens", "show each token, its probability and the alternatives"),
     Option(("--attention",), "attention", "show below the text what each head looks at, to explore"),
+    Option(
+        ("--compare",), "compare", "let these models go on from the same prompt, side by side", "MODEL …", several=True
+    ),
     Option(("--surprise",), "surprise", "read the text instead of going on from it: how likely each token is"),
     Option(("--no-vars", "--raw"), "no_vars", "leave {name} as typed"),
 )
@@ -82,7 +96,7 @@ HELP_FLAGS = ("-h", "--help")
 _SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "stop", "seed", "n")
 """The fields that go to `SamplingOptions` as they are."""
 
-_SHOWN = ("chat", "complete", "system", "format", "tokens", "attention")
+_SHOWN = ("chat", "complete", "system", "format", "tokens", "attention", "compare")
 """Of the others, those that are about what is generated."""
 
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
@@ -103,6 +117,7 @@ class CellOptions:
     format: Format = "text"
     tokens: bool = False
     attention: bool = False
+    compare: tuple[str, ...] = ()
     surprise: bool = False
     no_vars: bool = False
 
@@ -126,6 +141,8 @@ def parse(line: str) -> CellOptions:
         given["system"] = _unescape(given["system"])
     if (adapter := given.pop("adapter", None)) is not None:
         given["model"] = _with_adapter(given.get("model"), adapter)
+    if "compare" in given:
+        given["compare"] = tuple(given["compare"])
     if given.get("tokens"):
         sampling["logprobs"] = TOKENS_LOGPROBS
     options = CellOptions(sampling=sampling, **given)
@@ -253,6 +270,13 @@ def _of_generation(options: CellOptions) -> str | None:
     return None
 
 
+def _of_one_completion(options: CellOptions, sampling: SamplingOptions) -> str | None:
+    """Return what on the line needs one model; None where nothing does."""
+    found = {"-n": sampling.n > 1, "--chat": options.chat is not None, "--attention": options.attention}
+    found["--format"] = options.format != "text"
+    return next((flag for flag, given in found.items() if given), None)
+
+
 def _check(options: CellOptions) -> None:
     """Refuse what makes no sense, before anything is started.
 
@@ -268,6 +292,11 @@ def _check(options: CellOptions) -> None:
         raise InvalidRequest(f"{flag}: {error.message}" if flag else error.message, param=error.param) from None
     if options.surprise and (other := _of_generation(options)):
         message = f"--surprise reads the text and says nothing after it, so {other} has no meaning with it: leave one of them out"
+        raise InvalidRequest(message)
+    if options.compare and (other := _of_one_completion(options, sampling)):
+        message = (
+            f"--compare shows one completion of each model, and {other} is about those of one: leave one of them out"
+        )
         raise InvalidRequest(message)
     if options.chat is not None and not options.chat.strip():
         message = "--chat needs the name of a conversation, such as --chat story"

@@ -156,12 +156,16 @@ def texts_to_score(model: LoadedModel, request: ScoreRequest) -> list[tuple[list
     if request.continuations is None:
         texts = [([], encode(model, prompt)) for prompt in request.prompts]
     else:
-        for prompt, continuation in zip(request.prompts, request.continuations, strict=True):
+        given = request.prompt_token_ids
+        befores = [encode(model, each) for each in request.prompts] if given is None else list(map(list, given))
+        for ids in given or ():
+            check_ids(model, ids)
+        for before, continuation in zip(befores, request.continuations, strict=True):
             scored = list(model.tokenizer(continuation, add_special_tokens=False)["input_ids"])
             if not scored:
                 message = "a continuation is empty: there is nothing to score"
                 raise InvalidRequest(message, param="continuations")
-            texts.append((encode(model, prompt), scored))
+            texts.append((before, scored))
     for before, scored in texts:
         check_length(model, len(before) + len(scored))
     return texts

@@ -115,7 +115,9 @@ export interface NextRequest {
  * tokenizer puts a token before it.
  */
 export interface ScoreRequest {
-  prompts: string[];
+  prompts?: string[];
+  /** In place of `prompts`, with continuations: exactly what the model has read before, such as a chat's template. */
+  prompt_token_ids?: number[][] | null;
   continuations?: string[] | null;
   model?: string;
   /** How many alternatives to give for each token, with its rank and the entropy. */

@@ -63,6 +63,24 @@ def test_each_token_of_a_text_is_told_with_what_else_there_was(tiny, shared_engi
         assert token.sampling_probability is None
 
 
+def test_what_came_before_may_be_given_as_ids(tiny, shared_engine, reference):
+    ids = tuple(reference.tokenizer("Once upon a")["input_ids"])
+    by_text = ScoreRequest(model=tiny(), prompts=("Once upon a",), continuations=(" time there",))
+    by_ids = ScoreRequest(model=tiny(), prompt_token_ids=(ids,), continuations=(" time there",))
+    assert scores(shared_engine, by_ids) == scores(shared_engine, by_text)
+    with pytest.raises(InvalidRequest, match="is no token id"):
+        scores(shared_engine, ScoreRequest(model=tiny(), prompt_token_ids=((10**6,),), continuations=(" time",)))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"prompts": ("a",)}, {"continuations": None}, {"continuations": ("a", "b")}, {"logprobs": 21}, {"logprobs": -1}],
+)
+def test_a_scoring_that_makes_no_sense_is_refused(given):
+    with pytest.raises(InvalidRequest):
+        ScoreRequest(**{"prompt_token_ids": ((1,),), "continuations": ("a",), **given})
+
+
 def test_a_text_of_one_token_has_nothing_to_add_up(tiny, shared_engine):
     (score,) = scores(shared_engine, ScoreRequest(model=tiny(), prompts=("a",)))
     assert [token.logprob for token in score.tokens] == [None]
