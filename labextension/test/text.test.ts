@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { label, pieces, spelling, spoken, visible } from "../src/lib/text.ts";
-import type { Token } from "../src/protocol.ts";
-
-const token = (text: string, more: Partial<Token> = {}): Token => ({ id: 7, text, logprob: null, top_logprobs: [], bytes: [], special: false, ...more });
+import { token } from "./some-tokens.ts";
 
 test("spaces, tabs and line ends are faint pictures beside the text", () => {
   assert.deepEqual(pieces(token(" fox\n\n")), [
