@@ -87,6 +87,17 @@ class Completion:
         """The seed that draws this very sample, alone, again."""
         return None if self.options.seed is None else self.options.seed + self.index
 
+    @property
+    def parsed(self) -> Any:
+        """The value of the JSON that the text is, or that its first fenced block is.
+
+        Raises:
+            NotJson: it can't be read; says where, and why. The text stays.
+        """
+        from gpt_notebook.display.text_formats import parsed_json
+
+        return parsed_json(self.text)
+
     def __str__(self) -> str:
         return self.text
 

@@ -4,6 +4,7 @@
     ├── InvalidRequest                what was asked for makes no sense; the message names the value
     │   ├── ContextLengthExceeded     the prompt doesn't fit the model
     │   └── PayloadTooLarge           the request is larger than the model kernel reads
+    ├── NotJson                       a completion that was to be JSON and is not
     ├── AuthenticationFailed          a missing or a wrong token
     ├── RequestForbidden              a request from a web page, or for another host
     ├── ModelError
@@ -109,6 +110,14 @@ class PayloadTooLarge(InvalidRequest):
 
     code = "payload_too_large"
     status = 413
+
+
+class NotJson(GptNotebookError):
+    """A completion's text is not the JSON that it was to be; the text is still there."""
+
+    code = "not_json"
+    status = 400
+    kind = "invalid_request_error"
 
 
 class AuthenticationFailed(GptNotebookError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from fake_model_kernel import story
 
 from gpt_notebook.completion import Collector, Completion
+from gpt_notebook.errors import NotJson
 from gpt_notebook.protocol import Progress, Token, Tokens
 
 
@@ -58,3 +60,12 @@ def test_special_tokens_have_no_text_in_it_whether_it_streams_or_comes_whole():
     )
     assert streamed.text == " upon a"
     assert whole == streamed
+
+
+def test_json_in_a_completion_has_a_value_and_the_text_stays_where_it_is_none():
+    (value,) = collected(story('{"name": ', '"Pip"}'))
+    assert value.parsed == {"name": "Pip"}
+    (broken,) = collected(story('{"name": ', "Pip"))
+    with pytest.raises(NotJson, match="expecting value at line 1, column 10"):
+        _ = broken.parsed
+    assert broken.text == '{"name": Pip'

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html
 from gpt_notebook.display.footer import final_footer, live_footer
+from gpt_notebook.errors import NotJson
 from gpt_notebook.protocol import Token, TopLogprob
 from gpt_notebook.visible_text import visible
 
@@ -218,7 +219,11 @@ def _format_notices(completions: Iterable[Completion], view: View) -> tuple[str,
     """Say where a text is not what --format promised."""
     if view.format != "json":
         return ()
-    from gpt_notebook.display.text_formats import pretty_json
+    from gpt_notebook.display.text_formats import parsed_json
 
-    broken = any(pretty_json(each.text) is None for each in completions)
-    return ("not valid JSON, shown as it is",) if broken else ()
+    for each in completions:
+        try:
+            parsed_json(each.text)
+        except NotJson as error:
+            return (f"{error.message}; shown as it is",)
+    return ()

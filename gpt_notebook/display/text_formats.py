@@ -10,7 +10,9 @@ import functools
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
+from gpt_notebook.errors import NotJson
 from gpt_notebook.visible_text import visible
 
 _FENCE = re.compile(
@@ -54,10 +56,27 @@ def unfenced(text: str) -> str:
     return (found["body"] if found else text).strip("\n")
 
 
+def parsed_json(text: str) -> Any:
+    """Return the value of the JSON in a text, in its first fenced block where it has one.
+
+    Raises:
+        NotJson: it can't be read; says where, and why.
+    """
+    body = unfenced(text)
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        message = (
+            f"the text is no JSON: {error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}"
+        )
+    except (ValueError, RecursionError):
+        message = "the text is no JSON that can be read: a number in it is too long, or it is nested too deeply"
+    raise NotJson(message)
+
+
 def pretty_json(text: str) -> str | None:
     """Return the JSON in a text with its structure laid out, or None where it cannot be read."""
     try:
-        value = json.loads(unfenced(text))
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        return json.dumps(parsed_json(text), indent=2, ensure_ascii=False)
+    except (NotJson, ValueError, RecursionError):
         return None

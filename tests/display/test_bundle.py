@@ -179,7 +179,8 @@ def test_json_is_laid_out_where_it_can_be_read():
 def test_json_that_cannot_be_read_is_shown_as_it_is_with_a_notice():
     html = html_of("{oops", format="json")
     assert "{oops" in html
-    assert "not valid JSON" in html
+    assert "the text is no JSON: " in html
+    assert "shown as it is" in html
 
 
 def test_code_is_shown_without_its_fence():
