@@ -62,7 +62,7 @@ def refusal(command: CommandName, value: float | None, *, step: int) -> str | No
     """Return why a command can't be obeyed after so many steps; None: it can."""
     if command != "max_steps" or value is None or value > step:
         return None
-    return f"step {step} is done: ask for more than {step} steps, or end the job with its .stop()"
+    return f"step {step} is done: ask for more than {step} steps, or stop it, which keeps what there is"
 
 
 def overruled(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[CommandName]:

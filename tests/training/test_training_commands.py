@@ -54,7 +54,7 @@ def test_no_more_steps_than_are_done_are_refused(make, monkeypatch, steps):
     assert (outcome.state, max(rates(pip))) == ("succeeded", 8)
     (said,) = events(pip, CommandDone)
     assert (said.obeyed, said.step) == (False, 4)
-    assert said.message.startswith("step 4 is done: ask for more than 4 steps, or end the job with its .stop()")
+    assert said.message.startswith("step 4 is done: ask for more than 4 steps, or stop it, which keeps what there is")
 
 
 def test_what_commands_changed_survives_a_death_to_the_bit(make, monkeypatch):
