@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
@@ -105,14 +106,15 @@ def shown_as(text, view):
 def test_there_are_three_hundred_of_them_and_they_would_run(page, tmp_path):
     """The control: shown as they are, many of them do."""
     assert len(set(TEXTS)) == len(TEXTS) > 300
+    page.route(re.compile("elsewhere"), lambda route: route.abort())
     ran = 0
     for element in ELEMENTS:
         place = tmp_path / "control.html"
         place.write_text(f"<!doctype html><meta charset=utf-8><body>{element}", "utf-8")
-        page.goto(place.as_uri(), wait_until="commit")
-        page.wait_for_timeout(50)
+        page.goto(place.as_uri())
+        page.wait_for_timeout(100)
         ran += page.evaluate("() => window.ran === 1")
-    assert ran > 8
+    assert ran >= 5
     assert page.asked_elsewhere
 
 
