@@ -24,6 +24,8 @@ test("a number that can't be is named with its value", () => {
   assert.equal(wrongNumber("max_steps", "2.5"), "steps must be a whole number, not 2.5");
   assert.equal(wrongNumber("validation", "1"), "validation share must be between 0 and 0.9, not 1");
   assert.equal(wrongNumber("lora_rank", "2000"), "rank must be between 1 and 1,024, not 2000");
+  assert.equal(wrongNumber("max_steps", "0"), "steps must be between 1 and 1,000,000,000,000, not 0");
+  assert.equal(wrongNumber("validation", "0,1"), "“0,1” is no number: write it with a point");
   assert.equal(wrongNumber("learning_rate", "fast"), "“fast” is no number");
   assert.equal(wrongNumber("epochs", "0.5"), null);
 });

@@ -32,14 +32,17 @@ export function checkpointsView(context: Context): CheckpointsView {
   const more = make("div", { class: "gpt-more", hidden: true });
   const maps = make("section", { class: "gpt-part gpt-maps", "aria-label": "attention maps" });
   let shown: AbortController | null = null;
+  /** The step that was chosen last. */
+  let newest = 0;
 
   const chosen = (): number[] => (history.info === null ? [] : chosenSteps(history.info, store.get().trying));
-  /** The one that is exported, deleted or looked into: the last of those that are chosen. */
-  const one = (): number => chosen().at(-1) ?? 0;
+  /** The one that is exported, deleted or looked into: of those that are chosen the one that was chosen last. */
+  const one = (): number => (chosen().includes(newest) ? newest : (chosen().at(-1) ?? 0));
 
   function choose(step: number, alone: boolean): void {
     const now = chosen();
     const next = alone ? [step] : now.includes(step) ? now.filter((each) => each !== step) : [...now, step];
+    if (next.includes(step)) newest = step;
     store.set({ trying: next.slice(-MOST_TRIED).sort((first, second) => first - second) });
   }
 

@@ -1,7 +1,6 @@
 /** What can be wrong in the form, found before anybody is asked; the words name the value and what to write. */
 
 import { grouped } from "../../lib/numbers.ts";
-import { compact } from "../../lib/ticks.ts";
 import { MAX_PROBES } from "../../protocol.ts";
 import { FIELDS, type FieldName } from "./form-fields.ts";
 import type { Form } from "./source.ts";
@@ -20,13 +19,12 @@ export function wrongNumber(name: FieldName, text: string): string | null {
   const { range, label } = FIELDS[name];
   const value = numberOf(text);
   if (range === null || value === null) return null;
-  if (Number.isNaN(value)) return `“${text.trim()}” is no number`;
+  if (Number.isNaN(value)) return `“${text.trim()}” is no number${/^\d+,\d+$/.test(text.trim()) ? ": write it with a point" : ""}`;
   const { above, low, high, whole } = range;
   if (whole && !Number.isInteger(value)) return `${label} must be a whole number, not ${text.trim()}`;
   if (above !== undefined && !(value > above)) return `${label} must be above ${above}, not ${text.trim()}`;
   if ((low !== undefined && value < low) || value > high) {
-    const most = high >= 1e9 ? compact(high) : grouped(high);
-    return `${label} must be between ${low ?? above} and ${most}, not ${text.trim()}`;
+    return `${label} must be between ${low ?? above} and ${grouped(high)}, not ${text.trim()}`;
   }
   return null;
 }

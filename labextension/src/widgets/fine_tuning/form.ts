@@ -123,7 +123,9 @@ export function formView(context: Omit<Context, "history" | "refresh">, begun: (
 
   /** Asks what the model would see, which tells what it would take as well; or only that. */
   function look(): void {
-    if (!living || !showWrong()) return;
+    if (!living) return;
+    // What was estimated is of other values than those that are written now.
+    if (!showWrong()) return estimate.wait();
     const question = { form };
     if (!unseen) {
       estimate.wait();

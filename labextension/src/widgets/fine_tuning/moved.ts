@@ -2,13 +2,12 @@
 
 import { Latest } from "../../lib/asking.ts";
 import { sequential } from "../../lib/color.ts";
-import { button, make } from "../../lib/elements.ts";
+import { button, make, set } from "../../lib/elements.ts";
 import { legend } from "../../lib/legend.ts";
 import { gridOf, type Head, ranked } from "../../lib/moved-heads.ts";
 import { isCancelled, messageOf, progressText } from "../../lib/notices.ts";
 import { short } from "../../lib/numbers.ts";
 import { visible } from "../../lib/text.ts";
-import { stepName } from "./model-strings.ts";
 import type { Context } from "./view.ts";
 
 const SHOWN = 6;
@@ -22,6 +21,8 @@ export function movedHeads(
 ): HTMLElement {
   const latest = new Latest();
   const looking = new Latest();
+  /** The head whose maps are open. */
+  let opened = "";
   const end = (): void => {
     latest.end();
     looking.end();
@@ -55,25 +56,30 @@ export function movedHeads(
     const names = first.map(({ layer, head, value }) => {
       const says = `L${layer} H${head} ${short(value, 3)}`;
       const does = `look at layer ${layer} head ${head}, before and after`;
-      return source.maps === undefined ? `${says} ` : button(says, { does, press: () => look({ layer, head }) });
+      if (source.maps === undefined) return `${says} `;
+      const name = button(says, { does, press: () => look({ layer, head }) });
+      set(name, { "data-head": headName({ layer, head }), "aria-pressed": String(opened === headName({ layer, head })) });
+      return name;
     });
     into.replaceChildren(
       gridOf(table, span, dark(), { layer: -1, head: -1 }, source.maps === undefined ? () => copy(code) : look),
       scale.element,
       make("p", { class: "gpt-explains gpt-moved-most" }, "moved most: ", ...names),
-      make("p", { class: "gpt-explains" }, `The maps of ${stepName(question.step)} and the base in a cell of their own:`),
+      make("p", { class: "gpt-explains" }, source.maps === undefined ? "" : "A click on a head opens its maps below. In a cell of their own:"),
       button(code, { does: "copy this code, which opens the attention panel", class: "gpt-example", press: () => copy(code) }),
     );
   }
 
   /** Opens the attention panel at a head; one that is open already goes there. */
   function look(head: Head): void {
-    const opened = make("div", { class: "gpt-moved-maps" });
+    opened = headName(head);
+    element.querySelectorAll<HTMLElement>("[data-head]").forEach((name) => set(name, { "aria-pressed": String(name.dataset.head === opened) }));
+    const panel = make("div", { class: "gpt-moved-maps" });
     maps.replaceChildren(make("p", { class: "gpt-explains", role: "status" }, "opening the maps …"));
     looking.run(
-      (ending) => source.maps!({ ...question, ...head }, opened, { signal: ending }),
+      (ending) => source.maps!({ ...question, ...head }, panel, { signal: ending }),
       () => {
-        maps.replaceChildren(opened);
+        maps.replaceChildren(panel);
         maps.scrollIntoView({ block: "nearest" });
       },
       (error) => {
@@ -83,4 +89,8 @@ export function movedHeads(
     );
   }
   return element;
+}
+
+function headName({ layer, head }: Head): string {
+  return `${layer} ${head}`;
 }

@@ -52,7 +52,8 @@ export function probesView({ store, history, announce, living }: Context): Probe
 
   const show = (): void => {
     const step = shownStep();
-    tools.hidden = steps.length < 2;
+    tools.hidden = step === undefined;
+    slider.hidden = diff.hidden = steps.length < 2;
     none.hidden = step !== undefined;
     none.textContent = noProbesWords(history, living);
     const key = JSON.stringify([step, store.get().probe_diff, version]);
