@@ -18,6 +18,8 @@ test("what is at its end stays there while more comes and when it is shown again
 
 test("where somebody has scrolled up it stays, also after it was hidden", () => {
   const { box, kept } = opened();
+  box.scrollTop = 400;
+  kept.scrolled();
   box.scrollTop = 120;
   kept.scrolled();
   box.scrollHeight = 900;
@@ -32,11 +34,25 @@ test("where somebody has scrolled up it stays, also after it was hidden", () => 
 
 test("who scrolls to the end again is kept there", () => {
   const { box, kept } = opened();
+  box.scrollTop = 400;
+  kept.scrolled();
   box.scrollTop = 0;
   kept.scrolled();
   box.scrollTop = 390;
   kept.scrolled();
   box.scrollHeight = 900;
   kept.toEnd();
+  assert.equal(box.scrollTop, 900);
+});
+
+test("an end that has moved away before the event came is followed all the same", () => {
+  const { box, kept } = opened();
+  box.scrollTop = 400;
+  kept.scrolled();
+  box.scrollHeight = 900;
+  kept.scrolled();
+  Object.assign(box, { clientHeight: 60 });
+  kept.scrolled();
+  kept.again();
   assert.equal(box.scrollTop, 900);
 });

@@ -18,7 +18,9 @@ export class KeptAtEnd {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     // What is hidden has no height, and nobody scrolls it.
     if (clientHeight === 0) return;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    // The event comes late: by then more lines, or a smaller box, may have moved the end away. Only going up leaves it.
+    if (scrollHeight - scrollTop - clientHeight < NEAR) this.#atEnd = true;
+    else if (scrollTop < this.#top) this.#atEnd = false;
     this.#top = scrollTop;
   }
 
