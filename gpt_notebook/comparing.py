@@ -53,12 +53,12 @@ def compare(
     try:
         for told in events(prompt, models, chat=chat, **options):
             collectors[told.model].add(told.event)
+        return read(said(collectors))
     except KeyboardInterrupt as error:
         raise GenerationInterrupted(said(collectors)) from error
     except GptNotebookError as error:
         error.partial = said(collectors)
         raise
-    return read(said(collectors))
 
 
 def events(
@@ -108,7 +108,11 @@ def said(collectors: Sequence[Collector]) -> tuple[Completion, ...]:
 
 
 def read(completions: Sequence[Completion]) -> Comparison:
-    """Have each model read what the others have said, after the prompt as it saw it itself."""
+    """Have each model read what the others have said, after the prompt as it saw it itself.
+
+    Raises:
+        GptNotebookError: the model kernel can't be asked any more.
+    """
     readings: list[list[Reading | None]] = [[None] * len(completions) for _ in completions]
     for model, reader in enumerate(completions):
         others = [at for at, each in enumerate(completions) if at != model and each.text]
@@ -123,9 +127,9 @@ def _reading(reader: Completion, text: str) -> Reading | None:
         scored = [
             event.score for event in session.stream(lambda client: client.score(request)) if isinstance(event, Scored)
         ]
-    except GptNotebookError:  # such as a text that is longer than its context
+    except InvalidRequest:  # longer than its context, or nothing that its tokenizer has a token for
         return None
-    return scored[0].tokens if scored else None
+    return scored[0].tokens
 
 
 def _together(streams: Sequence[Generator[Event, None, None]]) -> Generator[Told, None, None]:

@@ -8,7 +8,7 @@ import gpt_notebook as gpt
 from gpt_notebook import comparing
 from gpt_notebook.comparison import Comparison, aligned
 from gpt_notebook.completion import Completion
-from gpt_notebook.errors import GptNotebookError, InvalidRequest, ModelNotFound
+from gpt_notebook.errors import ConnectionLost, ContextLengthExceeded, InvalidRequest, ModelNotFound
 from gpt_notebook.protocol import GenerateRequest, SamplingOptions, ScoreRequest, Token, Usage
 from gpt_notebook.testing import FakeEngine, Gate, serving
 from gpt_notebook.testing.fake_engine import SCORE
@@ -80,12 +80,23 @@ def test_each_reads_what_the_others_have_said_after_its_own_prompt(engine):
 def test_what_a_model_can_not_read_is_not_known(engine, monkeypatch):
     def refuse(self, request, **_):
         message = "too long"
-        raise GptNotebookError(message)
+        raise ContextLengthExceeded(message)
 
     monkeypatch.setattr("gpt_notebook.client.Client.score", refuse)
     found = gpt.compare("Once", ["storyteller", "other"])
     assert (found.log_likelihood(0, 1), found.disagreement(0, 1)) == (None, None)
     assert "under other" not in found._repr_mimebundle_()["text/html"]
+
+
+def test_what_was_said_is_kept_when_the_model_kernel_is_lost_before_it_is_read(engine, monkeypatch):
+    def lose(self, request, **_):
+        message = "gone"
+        raise ConnectionLost(message)
+
+    monkeypatch.setattr("gpt_notebook.client.Client.score", lose)
+    with pytest.raises(ConnectionLost) as failed:
+        gpt.compare("Once", ["storyteller", "other"], max_new_tokens=4)
+    assert [len(each.tokens) for each in failed.value.partial] == [4, 4]
 
 
 @pytest.mark.parametrize(

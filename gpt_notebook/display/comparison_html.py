@@ -8,10 +8,9 @@ from gpt_notebook.comparison import Comparison
 from gpt_notebook.completion import Completion
 from gpt_notebook.display import completion_html, token_html
 from gpt_notebook.display.bundle import mark
+from gpt_notebook.display.footer import ending
 from gpt_notebook.display.quantities import counted
 from gpt_notebook.visible_text import visible
-
-_ENDINGS = {"stop": "ended", "length": "stopped at length"}
 
 
 def comparison_bundle(
@@ -71,5 +70,5 @@ def _line(found: Comparison, at: int, reason: str) -> str:
         known = [f"{value:.4g} under {model}" for model, value in others if value is not None]
         parts.append(", ".join([f"log-likelihood {own:.4g}", *known]))
     parts.append(mark(completion, reason) if reason else "")
-    parts.append(_ENDINGS.get(str(completion.finish_reason), ""))
+    parts.append(ending(completion))
     return " · ".join(part for part in parts if part)

@@ -23,10 +23,10 @@ def live_footer(completions: Sequence[Completion], tokens_per_second: float | No
 
 def final_footer(completions: Sequence[Completion], *, max_new_tokens: int | None = None) -> str:
     """Return the line that stays; `max_new_tokens` is the length that was asked for, where that is known."""
-    endings = {_ending(each, max_new_tokens) for each in completions}
+    endings = {ending(each, max_new_tokens) for each in completions}
     first = completions[0]
-    ending = endings.pop() if len(endings) == 1 else ""
-    return _joined(first.model, _dtype(first), _tokens(completions), _seeds(completions), ending)
+    common = endings.pop() if len(endings) == 1 else ""
+    return _joined(first.model, _dtype(first), _tokens(completions), _seeds(completions), common)
 
 
 def _tokens(completions: Sequence[Completion]) -> str:
@@ -47,7 +47,8 @@ def _seeds(completions: Sequence[Completion]) -> str:
     return f"seed {first}" if first == last else f"seeds {first}–{last}"  # noqa: RUF001 - a range
 
 
-def _ending(completion: Completion, max_new_tokens: int | None) -> str:
+def ending(completion: Completion, max_new_tokens: int | None = None) -> str:
+    """Return how a completion came to its end; `max_new_tokens` is the length that was asked for, where that is known."""
     fitted = completion.options.max_new_tokens
     if completion.finish_reason == "length" and max_new_tokens is not None and fitted < max_new_tokens:
         return "stopped at the context's end"

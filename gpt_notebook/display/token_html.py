@@ -107,9 +107,10 @@ def _contrast(value: float) -> str:
 
 
 def _likelier(value: float, other: str) -> str:
+    name = visible(other)
     if abs(value) < _EQUAL:
-        return f"as likely for {visible(other)}"
-    return f"{abs(value):.2f} nats likelier {'here than' if value > 0 else 'for'} {visible(other)}{'' if value > 0 else ' than here'}"
+        return f"as likely for {name}"
+    return f"{abs(value):.2f} nats likelier {f'here than for {name}' if value > 0 else f'for {name} than here'}"
 
 
 def _marked_span(token: Token, mark: bool) -> str:  # noqa: FBT001 - goes over two lists at once

@@ -45,6 +45,7 @@ def compared(prompt: Prompt, options: CellOptions, output: CellOutput) -> Compar
                     output.show_if_due(
                         lambda: (comparison_bundle(so_far(), notices=prompt.notices, footer="generating…"), {})
                     )
+        found = comparing.read(so_far().completions)
     except KeyboardInterrupt as interrupt:
         _end(output, so_far(), prompt.notices, reason="incomplete: interrupted")
         raise GenerationInterrupted(so_far().completions) from interrupt
@@ -52,7 +53,6 @@ def compared(prompt: Prompt, options: CellOptions, output: CellOutput) -> Compar
         error.partial = so_far().completions
         _end(output, so_far(), prompt.notices, reason="incomplete")
         raise
-    found = comparing.read(so_far().completions)
     _end(output, found, prompt.notices, reason="incomplete")
     return found
 

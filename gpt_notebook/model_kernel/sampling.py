@@ -27,6 +27,7 @@ UNLIKELY = 1e-4
 
 
 Probabilities = npt.NDArray[np.float64]
+"""Of the tokens that may be drawn, (token,)."""
 
 
 @dataclass(frozen=True, kw_only=True)

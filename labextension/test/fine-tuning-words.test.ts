@@ -4,7 +4,7 @@ import { byteSize } from "../src/lib/byte-sizes.ts";
 import type { JobInfo, Preview } from "../src/protocol.ts";
 import { usedAs } from "../src/widgets/fine_tuning/header.ts";
 import { leftOutWords, markWords, noCheckpointsWords, noProbesWords, stateWords } from "../src/widgets/fine_tuning/log-words.ts";
-import { chosenSteps, modelAt, triable } from "../src/widgets/fine_tuning/model-strings.ts";
+import { actedOn, chosenSteps, modelAt, triable } from "../src/widgets/fine_tuning/model-strings.ts";
 import { lengthWords } from "../src/widgets/fine_tuning/preview.ts";
 import type { Mark } from "../src/widgets/fine_tuning/source.ts";
 
@@ -90,4 +90,12 @@ test("one of each kind is counted as one", () => {
     "1 sample, 1 token, of which 1 is learnt; 1 to 1 token long, half of them up to 1; 1 text longer than 1 is split; " +
       "1 sample loses what is beyond 1 token; 1 row is dropped; 1 sample is for validation.",
   );
+});
+
+test("of several checkpoints the one that was chosen last is deleted, never the base", () => {
+  assert.equal(actedOn([0, 20, 120], 20), 20);
+  assert.equal(actedOn([0, 120], 20), 120);
+  assert.equal(actedOn([0, 120], 0), 120);
+  assert.equal(actedOn([0], 0), 0);
+  assert.equal(actedOn([], 20), 0);
 });

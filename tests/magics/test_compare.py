@@ -9,16 +9,6 @@ from gpt_notebook.errors import InvalidRequest, ModelNotFound
 from gpt_notebook.magics.compare import models_of
 from gpt_notebook.magics.options import parse
 from gpt_notebook.protocol import GenerateRequest
-from gpt_notebook.testing import FakeEngine, serving
-
-
-@pytest.fixture
-def engine(monkeypatch, settings):
-    engine = FakeEngine("and <b>that</b> was that.", models=("storyteller", "other"))
-    with serving(engine) as served:
-        monkeypatch.setenv("GPT_NOTEBOOK_URL", served.address)
-        monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", served.token)
-        yield engine
 
 
 def test_the_columns_have_the_texts_and_how_likely_they_are_for_each(shell, engine):

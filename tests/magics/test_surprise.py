@@ -7,16 +7,6 @@ import pytest
 from gpt_notebook.errors import InvalidRequest, ModelNotFound
 from gpt_notebook.likelihood import Perplexity
 from gpt_notebook.protocol import GenerateRequest, ScoreRequest
-from gpt_notebook.testing import FakeEngine, serving
-
-
-@pytest.fixture
-def engine(monkeypatch, settings):
-    engine = FakeEngine("and that was that.", models=("storyteller", "other"))
-    with serving(engine) as served:
-        monkeypatch.setenv("GPT_NOTEBOOK_URL", served.address)
-        monkeypatch.setenv("GPT_NOTEBOOK_TOKEN", served.token)
-        yield engine
 
 
 def test_a_text_is_read_and_nothing_is_generated(shell, engine):

@@ -6,7 +6,7 @@ import { visible } from "../../lib/text.ts";
 import { checkpointTable } from "./checkpoint-table.ts";
 import { exportForm } from "./exporting.ts";
 import { noCheckpointsWords } from "./log-words.ts";
-import { bestStep, chosenSteps, stepName } from "./model-strings.ts";
+import { actedOn, bestStep, chosenSteps, stepName } from "./model-strings.ts";
 import { movedHeads } from "./moved.ts";
 import { MOST_TRIED, type TryingView, tryingView } from "./trying.ts";
 import type { Context, View } from "./view.ts";
@@ -32,17 +32,17 @@ export function checkpointsView(context: Context): CheckpointsView {
   const more = make("div", { class: "gpt-more", hidden: true });
   const maps = make("section", { class: "gpt-part gpt-maps", "aria-label": "attention maps" });
   let shown: AbortController | null = null;
-  /** The step that was chosen last. */
+  /** The checkpoint that was chosen last; the base is none. */
   let newest = 0;
 
   const chosen = (): number[] => (history.info === null ? [] : chosenSteps(history.info, store.get().trying));
-  /** The one that is exported, deleted or looked into: of those that are chosen the one that was chosen last. */
-  const one = (): number => (chosen().includes(newest) ? newest : (chosen().at(-1) ?? 0));
+  /** The one that is exported, deleted or looked into; 0 where there is none. */
+  const one = (): number => actedOn(chosen(), newest);
 
   function choose(step: number, alone: boolean): void {
     const now = chosen();
     const next = alone ? [step] : now.includes(step) ? now.filter((each) => each !== step) : [...now, step];
-    if (next.includes(step)) newest = step;
+    if (step > 0 && next.includes(step)) newest = step;
     store.set({ trying: next.slice(-MOST_TRIED).sort((first, second) => first - second) });
   }
 

@@ -33,3 +33,8 @@ export function chosenSteps(info: JobInfo, chosen: readonly number[]): number[] 
 export function stepName(step: number): string {
   return step === 0 ? "base" : `step ${step.toLocaleString("en-US")}`;
 }
+
+/** Of the chosen steps the one that is exported, deleted or looked into: the one that was chosen last, if it still is. */
+export function actedOn(chosen: readonly number[], newest: number): number {
+  return newest > 0 && chosen.includes(newest) ? newest : (chosen.at(-1) ?? 0);
+}
